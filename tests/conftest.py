@@ -1,0 +1,83 @@
+"""What all tests share: an embedded Postgres, a fresh database a test, a tiny model, the data beside the repository."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from mynah import database
+
+REPO = Path(__file__).parent.parent
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real data beside the repo; tests that need it skip without it."""
+    folder = REPO.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the data folder ../shared beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Address of an embedded Postgres whose database `template` is migrated."""
+    home = tmp_path_factory.mktemp("postgres")
+    with database.connect(None, home) as connection:
+        address = connection.info.dsn
+        connection.execute("CREATE DATABASE template")
+    template = psycopg.conninfo.make_conninfo(address, dbname="template")
+    database.connect(template, home).close()
+    return address
+
+
+@pytest.fixture
+def database_url(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a fresh, migrated database."""
+    name = f"test_{abs(hash(request.node.nodeid))}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template").format(sql.Identifier(name)))
+        yield psycopg.conninfo.make_conninfo(postgres, dbname=name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def connection(database_url: str, tmp_path: Path) -> Iterator[database.Connection]:
+    """A connection to a fresh, migrated database."""
+    with database.connect(database_url, tmp_path) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base model that trains in seconds: a random Llama of two layers with SmolLM2's real tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from training.base import load_base
+    from training.smollm2 import SMOLLM2
+
+    cache = Path(os.environ.get("MYNAH_TEST_CACHE") or tmp_path_factory.mktemp("cache"))
+    _, tokenizer = load_base(SMOLLM2, cache)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        tie_word_embeddings=True,
+    )
+    folder = tmp_path_factory.mktemp("tiny")
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
