@@ -1,0 +1,183 @@
+"""The train stage on a real Ray: a loss that falls, a killed run that goes on, and failures in one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from mynah.bot import Bot
+from mynah.bucket import Bucket
+from mynah.document import unpack
+from mynah.errors import MynahError
+from training.blocks import encode, pack_dev
+from training.fit import SNAPSHOT, _mend
+from training.loop import dev_loss
+from training.train import train
+
+MakeBot = Callable[..., Bot]
+WriteDataset = Callable[..., str]
+SCRIPT = """
+import sys
+from pathlib import Path
+from mynah.bot import Bot
+from mynah.bucket import Bucket
+from training.train import train
+train(Bot.model_validate_json(sys.argv[1]), Bucket(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+def start(bot: Bot, bucket: Bucket, home: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", SCRIPT, bot.model_dump_json(), bucket.url, str(home)]
+    return subprocess.Popen(command, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def history_of(bucket: Bucket, id: str) -> list[dict[str, float]]:
+    return [json.loads(line) for line in bucket.read("bird", "models", id, "history.jsonl").splitlines()]
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Bucket:
+    return Bucket(f"file://{tmp_path}/bucket")
+
+
+@dataclass(frozen=True)
+class Finished:
+    bot: Bot
+    bucket: Bucket
+    dataset: str
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def finished(make_bot: MakeBot, write_dataset: WriteDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A run of two workers that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("finished")
+    bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2)
+    dataset = write_dataset(bucket, folder / "dataset")
+    process = start(bot, bucket, folder / "home")
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    return Finished(bot, bucket, dataset, out, err)
+
+
+def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, tmp_path: Path):
+    bucket = finished.bucket
+    assert finished.out == ""
+    first, *progress, last = [line.split(":")[0] for line in finished.err.splitlines()]
+    assert (first, set(progress), last) == ("training bird", {"training"}, "exporting and publishing the model")
+
+    # The same work is not done twice: it is found, and the plot comes along to another machine.
+    trained = train(finished.bot, bucket, tmp_path)
+    assert trained.skipped
+    assert Path(trained.plot).read_bytes() == bucket.read("bird", "models", trained.id, "training.png")
+    metrics = trained.metrics
+    assert metrics["dev_loss"] < metrics["dev_loss_untuned"] - 1
+    assert metrics["steps"] == 60
+    assert metrics["train_tokens"] == 60 * 2 * 2 * 32
+    assert f"{metrics['dev_loss']:.3f}" in trained.summary()
+    assert json.loads(json.dumps(asdict(trained)))["id"] == trained.id
+    history = history_of(bucket, trained.id)
+    assert [row["step"] for row in history] == list(range(61))
+    assert [row["step"] for row in history if "dev_loss" in row] == [0, 20, 40, 60]
+    assert history[-1]["dev_loss"] == metrics["dev_loss"]
+
+    manifest = bucket.manifest("bird", "models", trained.id)
+    assert manifest["dataset"] == finished.dataset
+    assert manifest["parameters"] == finished.bot.train.model_dump()
+    assert {"training.png", "history.jsonl", "model.safetensors", "openvino/openvino_model.xml"} <= set(
+        manifest["files"]
+    )
+    assert bucket.names("bird", "runs") == []
+
+    # What lies there is the model that was measured.
+    folder = bucket.path("bird", "models", trained.id)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    texts = [document.text for document in unpack(bucket.read("bird", "datasets", finished.dataset, "dev.jsonl.zst"))]
+    dev = pack_dev(encode(tokenizer, texts), 32, 8)
+    loss = dev_loss(model, dev, finished.bot.train, 0, 1, torch.device("cpu"))
+    assert loss == pytest.approx(metrics["dev_loss"], rel=1e-4)
+
+
+def test_finding_a_finished_model_imports_nothing_heavy():
+    script = "import sys, training.train; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "mynah.bucket" in imported
+    assert not {"torch", "ray", "transformers", "matplotlib"} & set(imported)
+
+
+def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
+    finished: Finished, write_dataset: WriteDataset, s3: Bucket, tmp_path: Path
+):
+    write_dataset(s3, tmp_path / "dataset")
+    process = start(finished.bot, s3, tmp_path / "home")
+    saved = 0
+    while not saved:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+        for run in s3.names("bird", "runs"):
+            if SNAPSHOT in s3.names("bird", "runs", run):
+                saved = json.loads(s3.read("bird", "runs", run, SNAPSHOT))["latest_checkpoint_result"]["metrics"][
+                    "step"
+                ]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (run,) = s3.names("bird", "runs")
+    s3.write(b"half of it", "bird", "runs", run, "checkpoint_00000059", "state.pt")
+
+    process = start(finished.bot, s3, tmp_path / "home")
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    resumed = int(err.splitlines()[0].rpartition("going on from step ")[2])
+    assert saved <= resumed < 60
+    trained = train(finished.bot, s3, tmp_path / "home")
+    assert trained.id == run
+    assert s3.names("bird", "runs") == []
+    # It learnt what the run learnt that nobody killed.
+    undisturbed = history_of(finished.bucket, finished.bucket.names("bird", "models")[0])
+    history = history_of(s3, run)
+    assert [row["step"] for row in history] == list(range(61))
+    assert [row["loss"] for row in history[1:]] == pytest.approx([row["loss"] for row in undisturbed[1:]], rel=1e-4)
+    assert trained.metrics["dev_loss"] == pytest.approx(undisturbed[-1]["dev_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b'{"checkpoint_results": [', b'{"checkpoint_results": [{"checkpoint_dir_name": "checkpoint_00000007"}]}'],
+)
+def test_a_run_whose_record_is_damaged_starts_over(damage: bytes, bucket: Bucket):
+    bucket.write(b"x", "bird", "runs", "1", "checkpoint_00000005", "state.pt")
+    bucket.write(damage, "bird", "runs", "1", SNAPSHOT)
+    _mend(bucket, "bird", "1")
+    assert bucket.names("bird", "runs", "1") == []
+
+
+def test_a_loss_that_is_no_number_is_one_line(
+    make_bot: MakeBot, write_dataset: WriteDataset, bucket: Bucket, tmp_path: Path
+):
+    write_dataset(bucket, tmp_path / "dataset", dev=[])
+    with pytest.raises(MynahError, match=r"^training bird went astray: the loss of step \d+ is nan; lower train\.l.*$"):
+        train(make_bot(learning_rate=1e30, warmup_fraction=0), bucket, tmp_path / "home")
+
+
+def test_too_few_tokens_for_a_row_says_so_before_ray_starts(
+    make_bot: MakeBot, write_dataset: WriteDataset, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("training.fit.fit", lambda *_: pytest.fail("Ray was started"))
+    write_dataset(bucket, tmp_path / "dataset", train=["Too short a text.", "And one more."])
+    with pytest.raises(MynahError, match=r"^bot bird has 13 tokens.*train\.block_size: 32.*lower train\.block_size$"):
+        train(make_bot(), bucket, tmp_path / "home")
+
+
+def test_no_dataset_says_what_to_run(make_bot: MakeBot, bucket: Bucket, tmp_path: Path):
+    with pytest.raises(MynahError, match="run `mynah dataset bird`"):
+        train(make_bot(), bucket, tmp_path / "home")

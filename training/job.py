@@ -1,0 +1,39 @@
+"""python -m training.job BOT BUCKET: what a Ray cluster on Kubernetes runs: `mynah dataset`, then `mynah train`.
+
+All they print goes to stdout and, because the cluster is gone soon after, to BUCKET/BOT/logs/HOST.txt, HOST being the
+name of the head's pod. The exit status is that of the verb that failed, or 0.
+"""
+
+import socket
+import subprocess
+import sys
+import time
+
+from mynah.bucket import Bucket
+
+KEEP_EVERY = 15  # seconds between two copies of the growing log
+
+
+def run(bot: str, bucket: Bucket, host: str) -> int:
+    """Run both verbs; returns the exit status."""
+    log = b""
+    try:
+        for verb in ("dataset", "train"):
+            with subprocess.Popen(["mynah", verb, bot], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+                kept = time.monotonic()
+                for line in process.stdout or ():
+                    sys.stdout.buffer.write(line)
+                    sys.stdout.flush()
+                    log += line
+                    if time.monotonic() - kept > KEEP_EVERY:
+                        bucket.write(log, bot, "logs", f"{host}.txt")
+                        kept = time.monotonic()
+            if process.returncode:
+                return process.returncode
+        return 0
+    finally:
+        bucket.write(log, bot, "logs", f"{host}.txt")
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1], Bucket(sys.argv[2]), socket.gethostname()))

@@ -1,0 +1,90 @@
+"""A trained model as a folder that any server of the field loads, with an int8 export to OpenVINO inside."""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+from mynah.bot import Generate
+from training.blocks import begin_with_bos
+
+
+def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path, generate: Generate) -> None:
+    """Write `model` to `folder`: safetensors, tokenizer, the bot's sampling as generation_config.json, and openvino/.
+
+    The model has learnt documents as BOS text EOS. The tokenizer written begins every prompt with that BOS by
+    itself (EOS where the model has no BOS), so that an empty prompt asks for a text from its beginning.
+    """
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    begin_with_bos(tokenizer)
+    model = model.eval().to("cpu")
+    model.generation_config = _generation_config(tokenizer, generate)
+    model.save_pretrained(folder)
+    _save_tokenizer(tokenizer, folder)
+    _export_openvino(model, tokenizer, folder / "openvino")
+
+
+def _generation_config(tokenizer: PreTrainedTokenizerFast, generate: Generate) -> GenerationConfig:
+    return GenerationConfig(
+        do_sample=True,
+        max_new_tokens=generate.max_tokens,
+        temperature=generate.temperature,
+        top_p=generate.top_p,
+        top_k=generate.top_k,
+        repetition_penalty=generate.repetition_penalty,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Save the tokenizer under the class that takes tokenizer.json as it stands, in old and new transformers.
+
+    A model's own class (LlamaTokenizer, GPT2Tokenizer) builds the post-processor anew and loses BOS, and the name
+    that transformers 5 writes is unknown to version 4, which many servers run.
+    """
+    tokenizer.save_pretrained(folder)
+    config = folder / "tokenizer_config.json"
+    fields = json.loads(config.read_text(encoding="utf-8"))
+    for key in ("add_bos_token", "add_eos_token", "backend", "is_local"):
+        fields.pop(key, None)
+    fields["tokenizer_class"] = "PreTrainedTokenizerFast"
+    config.write_text(json.dumps(fields, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _export_openvino(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Export to OpenVINO: a stateful model with int8 weights, its tokenizer and its generation config."""
+    # OpenVINO and NNCF report their use to a server over this package, and do without where it cannot be imported.
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with warnings.catch_warnings(), Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        warnings.simplefilter("ignore")
+        import nncf
+        import openvino
+        from optimum.exporters.openvino.convert import export_from_model, export_tokenizer
+        from optimum.intel import OVConfig
+
+        for name in ("nncf", "optimum", "openvino"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        task = "text-generation-with-past"
+        with tempfile.TemporaryDirectory(dir=folder.parent) as whole:  # the weights in fp32, which only int8 is made of
+            with torch.no_grad():
+                export_from_model(model, whole, task=task, ov_config=OVConfig(dtype="fp32"))
+            exported = openvino.Core().read_model(Path(whole, "openvino_model.xml"))
+            compressed = nncf.compress_weights(exported, mode=nncf.CompressWeightsMode.INT8_ASYM)
+            folder.mkdir()
+            openvino.save_model(compressed, folder / "openvino_model.xml", compress_to_fp16=False)
+        model.config.save_pretrained(folder)
+        model.generation_config.save_pretrained(folder)
+        _save_tokenizer(tokenizer, folder)
+        export_tokenizer(tokenizer, folder, task=task)
