@@ -1,0 +1,203 @@
+"""A small real model that knows a few sayings by heart, and a real server of it on loopback."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import psutil
+import pytest
+import yaml
+
+from mynah.bot import Generate
+
+NAME = "parrot"
+MODEL_ID = "20261121T093000-1f2e3d4c"
+CREATED = 1795253400  # 2026-11-21T09:30:00Z
+CONTEXT = 2048
+SAYINGS = [
+    "roses are red, violets are blue",
+    "a bird in the hand is worth two in the bush",
+    "the early bird catches the worm 🐛",
+    "still waters run deep",
+    "many hands make light work",
+    "no news is good news",
+    "time flies like an arrow",
+    "haste makes waste",
+]
+ENDLESS = "tick tock " * 8  # learnt without an end: the model goes on until max_tokens
+GREEDY = {"temperature": 0}
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder as `mynah train` publishes it; a two-layer Llama that says SAYINGS."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from training.publish import write_model
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    bpe.train_from_iterator(SAYINGS, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>")
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # matrices this small are only slowed by more
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=CONTEXT,
+            bos_token_id=0,
+            eos_token_id=1,
+        )
+    )
+    rows = [[0, *tokenizer(text, add_special_tokens=False).input_ids, 1] for text in SAYINGS]
+    rows.append([0, *tokenizer(ENDLESS, add_special_tokens=False).input_ids])
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [1] * (longest - len(row)) for row in rows])
+    labels = torch.tensor([row + [-100] * (longest - len(row)) for row in rows])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        model(input_ids=ids, labels=labels).loss.backward()
+        optimizer.step()
+    torch.set_num_threads(threads)
+
+    folder = tmp_path_factory.mktemp("model")
+    write_model(model, tokenizer, folder, Generate())
+    files = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size}
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    manifest = {
+        "id": MODEL_ID,
+        "bot": NAME,
+        "created": "2026-11-21T09:30:00Z",
+        "generate": {"prompts": [""], "samples": 10, "max_tokens": 40, "temperature": 0.9, "top_p": 1.0, "seed": None},
+        "files": files,
+    }
+    (folder / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+@dataclass
+class Server:
+    """`mynah serve` in a process of its own."""
+
+    process: "subprocess.Popen[bytes]"
+    url: str
+    log: Path
+    imported: Path
+    """Names the packages that the server must not import and did."""
+
+    def engine(self) -> psutil.Process:
+        """The engine's process: the child that runs the worker (the other one is multiprocessing's)."""
+        while True:
+            assert self.process.poll() is None, self.log.read_text()
+            for child in psutil.Process(self.process.pid).children():
+                if "spawn_main" in " ".join(child.cmdline()):
+                    return child
+            time.sleep(0.01)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        """Whether it listens: it may still be warming up."""
+        try:
+            return httpx.get(self.url).is_success
+        except httpx.TransportError:
+            return False
+
+    def is_ready(self) -> bool:
+        return self.answers() and httpx.get(f"{self.url}/v2/health/ready").is_success
+
+    def metric(self, name: str) -> float:
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+    def post(self, path: str, body: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}{path}", json=body, timeout=60)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(folder: Path, scratch: Path) -> Iterator[Server]:
+    """A server of the model in `folder`, not yet ready; killed at the end if it still runs."""
+    imported = scratch / "imported"
+    for package in ("torch", "transformers"):  # found before the real ones, by the server and its engine
+        (scratch / f"{package}.py").write_text(
+            f"open({str(imported)!r}, 'a').write('{package} ')\nraise ImportError('{package}')\n", encoding="utf-8"
+        )
+    port = free_port()
+    log = scratch / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mynah", "serve", NAME, "--model-dir", str(folder), "--port", str(port)],
+            env={**os.environ, "PYTHONPATH": str(scratch)},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield Server(process, f"http://127.0.0.1:{port}", log, imported)
+    finally:
+        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        process.kill()
+        process.wait()
+        for child in children:
+            child.kill()
+
+
+@pytest.fixture(scope="session")
+def server(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A ready server that all tests share."""
+    with running(model_folder, tmp_path_factory.mktemp("server")) as server:
+        server.wait_until(server.is_ready)
+        yield server
+
+
+Validate = Callable[[Any, str, str], None]
+
+
+@pytest.fixture(scope="session")
+def validate(shared: Path) -> Validate:
+    """validate(data, FILE, SCHEMA) checks data against a schema of an OpenAPI file of the shared folder."""
+    documents: dict[str, Any] = {}
+
+    def check(data: Any, file: str, schema: str) -> None:
+        if file not in documents:
+            text = (shared / "data" / "openapi" / file).read_text(encoding="utf-8")
+            documents[file] = yaml.load(text, Loader=yaml.CSafeLoader)
+        components = documents[file]["components"]
+        jsonschema.validate(data, {"$ref": f"#/components/schemas/{schema}", "components": components})
+
+    return check
