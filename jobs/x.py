@@ -1,0 +1,235 @@
+"""An account on X: posting and looking through tweepy, with OAuth 1.0a's four keys.
+
+What X answers becomes one of the outcomes of `jobs.post`; what is not plainly an answer is `Unknown`.
+Facts of X used here: duplicate text is a 403 with the detail below; a time-out or a 5xx says nothing about
+whether the post exists; a fresh post may be missing from the timeline for some seconds.
+"""
+
+import html
+import re
+import ssl
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from jobs.post import Duplicate, Outcome, Post, Posted, Refused, Unavailable, Unknown
+from mynah.database import Tweet
+from mynah.errors import MynahError, UsageError
+
+if TYPE_CHECKING:  # both are imported when the account is first used
+    import requests
+
+API = "https://api.x.com"
+TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two bytes of the answer
+PAGE = 100  # posts a page of the timeline, X's maximum
+PAGES = 32  # X shows the last 3,200 posts
+MARGIN = timedelta(minutes=10)  # how far X's clock and the database's may differ
+DUPLICATE = "duplicate content"
+# Words in the detail of a 403 that speak of the account or the app, not of the text.
+NOT_THE_TEXT = re.compile(r"permi|suspend|locked|automated|enroll|authenticat|oauth|\bapp\b|\bclient\b", re.IGNORECASE)
+
+
+class XAccount:
+    """The account that four keys belong to. `api_url` moves X's host: the simulator, a proxy."""
+
+    settle: ClassVar[timedelta] = timedelta(minutes=10)
+
+    def __init__(
+        self, api_key: str, api_secret: str, access_token: str, access_token_secret: str, *, api_url: str | None = None
+    ) -> None:
+        """Raises UsageError where `api_url` is no address of a server."""
+        self._keys = (api_key, api_secret, access_token, access_token_secret)
+        self._api = (api_url or API).rstrip("/")
+        parts = urlsplit(self._api)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise UsageError(f"X_API_URL={api_url}: write a server's address, e.g. http://127.0.0.1:8090")
+        is_x = parts.hostname.endswith((".x.com", ".twitter.com"))
+        self._site = "https://x.com" if is_x else self._api
+        self.name = "X" if is_x else f"X at {self._api}"
+
+    def post(self, tweet: Tweet) -> Outcome:
+        """Post the tweet's text."""
+        import tweepy
+
+        try:
+            reply = self._client.create_tweet(text=tweet.text, user_auth=True)
+            id = reply["data"]["id"]
+        except tweepy.TooManyRequests as error:
+            return Unavailable("X's limit of posts is reached", _reset(error.response.headers))
+        except tweepy.HTTPException as error:
+            return _outcome(error.response)
+        except Exception as error:  # whatever it is, the request may have reached X, unless there was no connection
+            if _never_sent(error):
+                return Unavailable(f"no connection to {self._api} ({_brief(error)})")
+            return Unknown(f"the answer was lost ({_brief(error)})")
+        return Posted(self._post(id))
+
+    def find(self, tweet: Tweet) -> Post | None:
+        """The post of this tweet's text on the account's own timeline, read back to before the tweet was claimed.
+
+        Raises MynahError where the timeline cannot be read whole, or where a post differs in nothing but its links.
+        """
+        since = (tweet.claimed_at or datetime.now(UTC)) - MARGIN
+        doubtful = None
+        for post in self._timeline(since):
+            match _same(tweet.text, post):
+                case True:
+                    return self._post(post["id"])
+                case None:
+                    doubtful = post["id"]
+        if doubtful:
+            url = self._post(doubtful).url
+            raise MynahError(f"tweet {tweet.id} and {url} differ in nothing but their links: compare them yourself")
+        return None
+
+    def _timeline(self, since: datetime) -> Iterator[dict[str, Any]]:
+        """The account's own posts, newest first: a page, and more until one is older than `since`."""
+        token = None
+        for _ in range(PAGES):
+            reply = self._read(
+                "get_users_tweets",
+                self._user_id,
+                max_results=PAGE,
+                pagination_token=token,
+                tweet_fields=["created_at", "entities", "note_tweet"],
+                user_auth=True,
+            )
+            page, meta = reply.get("data", []), reply.get("meta", {})
+            yield from page
+            if reply.get("errors") or not (page or meta.get("result_count") == 0):
+                raise self._unreadable(f"its answer is not whole ({_short(reply.get('errors', reply))})")
+            token = meta.get("next_token")
+            if not token or (page and datetime.fromisoformat(page[-1]["created_at"]) < since):
+                return
+        raise self._unreadable(f"more than {PAGES * PAGE} posts since {since:%Y-%m-%d %H:%M} UTC")
+
+    @cached_property
+    def _user_id(self) -> str:
+        me = self._read("get_me", user_auth=True).get("data")
+        if not isinstance(me, dict) or "id" not in me:
+            raise self._unreadable("it does not say who this account is")
+        return str(me["id"])
+
+    def _read(self, method: str, *arguments: Any, **keywords: Any) -> dict[str, Any]:
+        """Call one of tweepy's reading methods; a failure, or an answer that is no JSON object, is a MynahError."""
+        try:
+            reply = getattr(self._client, method)(*arguments, **keywords)
+        except Exception as error:
+            raise self._unreadable(_brief(error)) from None
+        if not isinstance(reply, dict):
+            raise self._unreadable(_short(reply))
+        return reply
+
+    def _unreadable(self, why: str) -> MynahError:
+        return MynahError(f"{self.name} does not tell what this account has posted: {why}; run again later")
+
+    def _post(self, id: str) -> Post:
+        return Post(id, f"{self._site}/i/web/status/{id}")
+
+    @cached_property
+    def _client(self) -> Any:
+        import requests
+        import tweepy
+
+        api = self._api
+
+        class Session(requests.Session):
+            """Moves the host before the request is signed, and never waits for ever."""
+
+            def request(  # type: ignore[override]
+                self, method: str, url: str, **keywords: Any
+            ) -> requests.Response:
+                # tweepy hands over the query apart. A redirected POST would arrive as a GET, or wrongly signed.
+                return super().request(
+                    method, api + urlsplit(url).path, timeout=TIMEOUT, allow_redirects=False, **keywords
+                )
+
+        client = tweepy.Client(None, *self._keys, return_type=dict)
+        client.session = Session()
+        return client
+
+
+def _outcome(response: "requests.Response") -> Outcome:
+    """What X's refusal means."""
+    status, detail, kind = response.status_code, response.reason or "", "about:blank"
+    try:
+        body = response.json()
+        first = (body.get("errors") or [{}])[0]
+        detail = body.get("detail") or first.get("message") or body.get("title") or detail
+        detail = first.get("message", detail) if status == 400 else detail
+        kind = body.get("type") or kind
+    except (ValueError, AttributeError, TypeError, LookupError):
+        pass  # a proxy's own page
+    said = f"X says {status}: {detail}"
+    if status >= 500 or status == 408:
+        return Unknown(said)
+    if status == 403 and DUPLICATE in detail.lower():
+        return Duplicate(said)
+    if status == 400 or (status == 403 and kind == "about:blank" and not NOT_THE_TEXT.search(detail)):
+        return Refused(said)
+    hints = {
+        401: "check the four X_* keys, and this machine's clock",
+        402: "add credits in X's developer console",
+        403: "check the account and what its app may do in X's developer console",
+    }
+    return Unavailable(f"{said} ({hints.get(status, 'check X_API_URL')})")
+
+
+def _reset(headers: Any) -> datetime | None:
+    """When the limit that was hit is lifted: the day's where that one is used up, else the quarter hour's."""
+    for limit in ("x-user-limit-24hour", "x-app-limit-24hour", "x-rate-limit"):
+        reset = headers.get(f"{limit}-reset", "")
+        if reset.isdecimal() and (limit == "x-rate-limit" or headers.get(f"{limit}-remaining") == "0"):
+            return datetime.fromtimestamp(int(reset), UTC)
+    return None
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether a request failed before any of it was sent: no name, no route, no proxy, no trusted certificate."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+    causes: list[object] = [error]
+    for cause in causes:
+        if isinstance(cause, NewConnectionError | ConnectTimeoutError | ProxyError | ssl.SSLCertVerificationError):
+            return True
+        if isinstance(cause, BaseException) and len(causes) < 8:
+            causes += [getattr(cause, "reason", None), *cause.args[:1]]
+    return False
+
+
+def _brief(error: BaseException) -> str:
+    return _short(f"{type(error).__name__}: {error}").removesuffix(":")
+
+
+def _short(thing: object) -> str:
+    """Anything in one short line."""
+    return " ".join(str(thing).split())[:200]
+
+
+def _same(text: str, post: dict[str, Any]) -> bool | None:
+    """Whether `post` from the timeline is the post of `text`; None where only the links tell, and they differ.
+
+    X gives &amp; &lt; &gt; for & < >, shortens a long text but gives all of it as a note, drops white space at
+    the ends, and gives every link as https://t.co/CODE. So each of those stands for any run without a space,
+    and is then compared with what X says that it stands for.
+    """
+    whole = post.get("note_tweet") or post
+    shown = unicodedata.normalize("NFC", whole.get("text") or post["text"])
+    ours = " ".join(unicodedata.normalize("NFC", text).split())
+    for candidate in (html.unescape(shown), shown):
+        parts = re.split(r"(https://t\.co/\w+)", " ".join(candidate.split()))
+        pattern = "".join(r"(\S+?)" if index % 2 else re.escape(part) for index, part in enumerate(parts))
+        if match := re.fullmatch(pattern, ours):
+            expanded = {
+                link["url"]: link.get("expanded_url", "") for link in whole.get("entities", {}).get("urls") or ()
+            }
+            told = [(ours_, expanded.get(short)) for ours_, short in zip(match.groups(), parts[1::2], strict=True)]
+            return True if all(link is None or _bare(link) == _bare(ours_) for ours_, link in told) else None
+    return False
+
+
+def _bare(link: str) -> str:
+    return re.sub(r"^https?://|/$", "", link.casefold())

@@ -1,0 +1,554 @@
+"""The poster: what it does with each outcome, killed at the worst moments, and by rules that hypothesis tries out."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from jobs.outbox import Outbox
+from jobs.post import Duplicate, Outcome, Post, Posted, Refused, Result, Unavailable, Unknown, post
+from jobs.x import XAccount
+from mynah import database
+from mynah.bot import Bot
+from mynah.database import Connection, NewTweet, Tweet
+from mynah.errors import MynahError
+from serving.x_simulator import DEMO_KEYS
+
+KEYS = tuple(DEMO_KEYS.values())
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@dataclass
+class Scripted:
+    """An account that does what `plan` says, in order, and posts when it has run out. It remembers every post."""
+
+    plan: list[str] = field(default_factory=list)
+    settle: timedelta = timedelta(minutes=10)
+    name: str = "the script"
+    posts: list[str] = field(default_factory=list)
+    hidden: int = 0  # how many of the last posts the timeline does not show yet
+    blind: bool = False  # whether the timeline cannot be read
+    notices: bool = True  # whether it refuses duplicates by itself, as X mostly does
+    attempts: int = 0
+
+    def post(self, tweet: Tweet) -> Outcome:
+        self.attempts += 1
+        step = self.plan.pop(0) if self.plan else "post"
+        if step == "die before":
+            raise Killed
+        if step.startswith(("post", "die after")):
+            if self.notices and tweet.text in self.posts:
+                return Duplicate("it says 403: duplicate content")
+            self.posts.append(tweet.text)
+            self.hidden = 1 if step.endswith("late") else 0
+        match step:
+            case "die after" | "die after, late":
+                raise Killed
+            case "post and lose the answer" | "post late" | "lose the request":
+                return Unknown("the answer was lost")
+            case "refuse":
+                return Refused("it says 400: bad text")
+            case "limit":
+                return Unavailable("the limit is reached", datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC))
+            case "no keys":
+                return Unavailable("it says 401: wrong keys")
+            case "duplicate":
+                return Duplicate("it says 403: duplicate content")
+        return Posted(self._post(tweet.text))
+
+    def find(self, tweet: Tweet) -> Post | None:
+        if self.blind:
+            raise MynahError("the timeline cannot be read")
+        shown = self.posts[: len(self.posts) - self.hidden]
+        return self._post(tweet.text) if tweet.text in shown else None
+
+    def _post(self, text: str) -> Post:
+        id = str(self.posts.index(text) + 1)
+        return Post(id, f"https://example.com/{id}")
+
+
+def approve(connection: Connection, *texts: str, bot: str = "demo") -> None:
+    database.add_tweets(connection, bot, [NewTweet(text, state="approved") for text in texts])
+
+
+def rows(connection: Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT text, state FROM tweets ORDER BY id").fetchall())
+
+
+def reason(connection: Connection) -> str | None:
+    (found,) = connection.execute("SELECT reason FROM tweets").fetchone() or (None,)
+    return found
+
+
+def let_pass(connection: Connection, minutes: int) -> None:
+    connection.execute("UPDATE tweets SET claimed_at = claimed_at - make_interval(mins => %s)", [minutes])
+
+
+def run(bot: Bot, connection: Connection, account: Any, **keywords: Any) -> Result:
+    return post(bot, connection, account, pause=0, **keywords)
+
+
+def test_posts_one_and_records_it(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one", "two")
+    account = Scripted()
+    result = run(bot, connection, account)
+    assert result.outcome == "posted"
+    assert account.posts == [result.text]
+    assert result.left == 1
+    assert "posted tweet" in result.summary()
+    row = database.get_tweet(connection, "demo", result.tweet or 0)
+    assert row is not None
+    assert (row.state, row.post_id, row.post_url) == ("posted", "1", "https://example.com/1")
+    assert sorted(rows(connection).values()) == ["approved", "posted"]
+
+
+def test_nothing_to_post(bot: Bot, connection: Connection) -> None:
+    approve(connection, "another bot's", bot="other")
+    result = run(bot, connection, Scripted())
+    assert result.outcome == "nothing"
+    assert "approve some with `mynah curate demo`" in result.summary()
+
+
+def test_a_dry_run_changes_nothing(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one")
+    account = Scripted()
+    result = run(bot, connection, account, dry_run=True)
+    assert result.outcome == "dry run"
+    assert result.summary().endswith("(weight 3 of 280):\none")
+    assert (account.attempts, rows(connection)) == (0, {"one": "approved"})
+    connection.execute("UPDATE tweets SET text = 'see example.com'")
+    assert run(bot, connection, account, dry_run=True).outcome == "nothing"
+    assert rows(connection) == {"see example.com": "approved"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("see example.com now", "contains a link (example.com), and judge.allow_links is false"),
+        ("x" * 281, "weighs 281 of at most 280"),
+        ("a\ufeffb", "U+FEFF"),
+    ],
+)
+def test_an_unfit_text_is_rejected_and_the_next_taken(bot: Bot, connection: Connection, text: str, why: str) -> None:
+    approve(connection, text)
+    account = Scripted()
+    result = run(bot, connection, account)
+    assert (result.outcome, account.attempts) == ("nothing", 0)
+    assert why in str(reason(connection))
+    assert why in result.notes[0]
+
+    approve(connection, "fit", text + " ")
+    assert run(bot, connection, account).text == "fit" or run(bot, connection, account).outcome == "nothing"
+    assert account.posts == ["fit"]
+
+
+def test_what_the_bot_file_allows_is_posted(bot: Bot, connection: Connection) -> None:
+    approve(connection, "see example.com " + "x" * 300)
+    allowing = bot.model_copy(update={"judge": bot.judge.model_copy(update={"allow_links": True, "max_weight": 1000})})
+    assert run(allowing, connection, Scripted()).outcome == "posted"
+
+
+@pytest.mark.parametrize(
+    ("step", "state", "why", "says"),
+    [
+        ("refuse", "rejected", "it says 400: bad text", "it is rejected; run again to post another"),
+        ("duplicate", "rejected", "it says 403: duplicate content", "it is rejected"),
+        ("limit", "approved", None, "the limit is reached until 2027-01-02 03:04:05 UTC; it stays approved"),
+        ("no keys", "approved", None, "it says 401: wrong keys; it stays approved"),
+        ("lose the request", "unknown", "the answer was lost", "nobody knows whether it was posted"),
+        ("post late", "unknown", "the answer was lost", "nobody knows whether it was posted"),
+    ],
+)
+def test_what_becomes_of_a_text_that_was_not_posted(
+    bot: Bot, connection: Connection, step: str, state: str, why: str | None, says: str
+) -> None:
+    approve(connection, "one")
+    with pytest.raises(MynahError) as error:
+        run(bot, connection, Scripted([step]))
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+    assert (rows(connection), reason(connection)) == ({"one": state}, why)
+
+
+def test_a_lost_answer_is_looked_up(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one")
+    assert run(bot, connection, Scripted(["post and lose the answer"])).outcome == "posted"
+    assert rows(connection) == {"one": "posted"}
+
+
+def test_a_lost_answer_that_cannot_be_looked_up(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one")
+    account = Scripted(["post and lose the answer"], blind=True)
+    with pytest.raises(MynahError, match="the answer was lost; the timeline cannot be read; nobody knows"):
+        run(bot, connection, account)
+    assert rows(connection) == {"one": "unknown"}
+
+
+def test_a_duplicate_that_cannot_be_looked_up_is_left_for_the_next_run(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one")
+    account = Scripted(posts=["one"], blind=True)
+    with pytest.raises(MynahError, match="the timeline cannot be read"):
+        run(bot, connection, account)
+    assert rows(connection) == {"one": "posting"}
+    account.blind = False
+    assert run(bot, connection, account).outcome == "posted"
+    assert (rows(connection), account.posts) == ({"one": "posted"}, ["one"])
+
+
+def test_a_text_that_the_account_has_already(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one")
+    account = Scripted(posts=["one"])
+    assert run(bot, connection, account).outcome == "posted"
+    assert (rows(connection), account.posts) == ({"one": "posted"}, ["one"])
+
+
+def test_two_bots_on_one_account_with_one_text(bot: Bot, connection: Connection) -> None:
+    account = Scripted()
+    approve(connection, "one")
+    approve(connection, "one", bot="other")
+    assert run(bot, connection, account).outcome == "posted"
+    result = run(bot.model_copy(update={"name": "other"}), connection, account)
+    assert result.outcome == "nothing"
+    assert "had this text already" in result.notes[0]
+    states = connection.execute("SELECT bot, state FROM tweets ORDER BY bot").fetchall()
+    assert states == [("demo", "posted"), ("other", "rejected")]
+
+
+def test_an_unknown_one_that_shows_later_is_recorded(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one")
+    account = Scripted(["post late"])
+    with pytest.raises(MynahError):
+        run(bot, connection, account)
+    let_pass(connection, 60)
+    assert run(bot, connection, account).outcome == "nothing"
+    assert rows(connection) == {"one": "unknown"}  # absence alone proves nothing to the poster: a person decides
+    account.blind = True
+    assert "stays unknown" in run(bot, connection, account).notes[0]
+    account.blind, account.hidden = False, 0
+    assert "had been posted" in run(bot, connection, account).notes[0]
+    assert rows(connection) == {"one": "posted"}
+
+
+def test_an_unknown_one_is_not_asked_about_for_ever(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one")
+    account = Scripted(["lose the request"])
+    with pytest.raises(MynahError):
+        run(bot, connection, account)
+    let_pass(connection, 25 * 60)
+    account.blind = True
+    assert run(bot, connection, account).notes == ()
+
+
+def test_killed_before_posting(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one")
+    account = Scripted(["die before"])
+    with pytest.raises(Killed):
+        run(bot, connection, account)
+    approve(connection, "two")
+    waiting = run(bot, connection, account)
+    assert waiting.outcome == "waiting"
+    assert "nothing new is posted until 10 minutes after" in waiting.summary()
+    assert (rows(connection), account.posts) == ({"one": "posting", "two": "approved"}, [])
+
+    let_pass(connection, 11)
+    result = run(bot, connection, account)
+    assert result.outcome == "posted"
+    assert "had not been posted: approved again" in result.notes[0]
+    assert run(bot, connection, account).outcome == "posted"
+    assert sorted(account.posts) == ["one", "two"]
+
+
+def test_killed_after_posting(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one", "two")
+    account = Scripted(["die after"])
+    with pytest.raises(Killed):
+        run(bot, connection, account)
+    again = run(bot, connection, account)
+    assert again.outcome == "posted"  # that of the killed run: one a schedule
+    assert "had been posted" in again.notes[0]
+    assert len(account.posts) == 1
+    assert sorted(rows(connection).values()) == ["approved", "posted"]
+
+
+def test_killed_after_posting_long_ago(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one", "two")
+    account = Scripted(["die after"])
+    with pytest.raises(Killed):
+        run(bot, connection, account)
+    let_pass(connection, 180)
+    assert run(bot, connection, account).outcome == "posted"
+    assert sorted(account.posts) == ["one", "two"]
+    assert set(rows(connection).values()) == {"posted"}
+
+
+def test_what_a_killed_one_left_cannot_be_looked_up(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one", "two")
+    account = Scripted(["die after"])
+    with pytest.raises(Killed):
+        run(bot, connection, account)
+    let_pass(connection, 180)
+    account.blind = True
+    with pytest.raises(MynahError, match="the timeline cannot be read"):
+        run(bot, connection, account)
+    assert len(account.posts) == 1
+    assert sorted(rows(connection).values()) == ["approved", "posting"]
+
+
+def test_the_database_goes_away_after_posting(bot: Bot, connection: Connection, database_url: str) -> None:
+    approve(connection, "one")
+    account = Scripted()
+    with psycopg.connect(database_url, autocommit=True) as other:
+        (backend,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+
+        class Cut(Scripted):
+            def post(self, tweet: Tweet) -> Outcome:
+                outcome = account.post(tweet)
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+                return outcome
+
+        with pytest.raises(MynahError, match=r"^Postgres went away \(.*\): run again, which finds out"):
+            run(bot, connection, Cut())
+        assert run(bot, other, account).outcome == "posted"
+        assert (rows(other), account.posts) == ({"one": "posted"}, ["one"])
+
+
+def test_the_outbox(bot: Bot, connection: Connection, tmp_path: Path) -> None:
+    box = Outbox(tmp_path / "outbox/demo.jsonl")
+    approve(connection, "one ✓")
+    result = run(bot, connection, box)
+    assert result.summary().startswith(f"posted tweet {result.tweet} to the outbox {tmp_path}")
+    (line,) = box.path.read_text().splitlines()
+    assert f'"text": "one ✓", "tweet": {result.tweet}, "posted_at": "20' in line
+    assert result.post_url == f"{box.path.as_uri()}#{result.post_id}"
+
+
+def test_the_outbox_cannot_be_written(bot: Bot, connection: Connection, tmp_path: Path) -> None:
+    (tmp_path / "outbox").write_text("in the way")
+    approve(connection, "one")
+    with pytest.raises(MynahError, match=r"cannot be written: .*; it stays approved; run again later"):
+        run(bot, connection, Outbox(tmp_path / "outbox/demo.jsonl"))
+    assert rows(connection) == {"one": "approved"}
+
+
+def test_an_outbox_that_knows_the_text_from_an_older_database(
+    bot: Bot, connection: Connection, tmp_path: Path, tweet: Tweet
+) -> None:
+    box = Outbox(tmp_path / "demo.jsonl")
+    box.post(replace(tweet, text="one"))
+    approve(connection, "one")
+    assert run(bot, connection, box).outcome == "posted"
+    assert len(box.path.read_text().splitlines()) == 1
+
+
+# Posters that are killed by SIGKILL, in processes of their own. The account is the outbox or the X simulator.
+
+
+def open_account(where: str) -> Any:
+    return XAccount(*KEYS, api_url=where) if where.startswith("http") else Outbox(Path(where))
+
+
+POSTER = """
+import os, pathlib, signal, sys
+from datetime import timedelta
+sys.path.insert(0, sys.argv[4])
+from jobs.outbox import Outbox
+from jobs.post import post
+from jobs.x import XAccount
+from mynah import database
+from mynah.bot import Bot, FileSource
+from serving.x_simulator import DEMO_KEYS
+url, where, moment = sys.argv[1:4]
+account = XAccount(*DEMO_KEYS.values(), api_url=where) if where.startswith("http") else Outbox(pathlib.Path(where))
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+
+class Doomed:
+    name, settle, find = account.name, account.settle, account.find
+    def post(self, tweet):
+        if moment == "before": die()
+        outcome = account.post(tweet)
+        if moment == "after": die()
+        return outcome
+
+with database.connect(url, pathlib.Path(".")) as connection:
+    bot = Bot(name="demo", sources={"none": FileSource(url="none.txt")})
+    print(post(bot, connection, Doomed(), pause=0).outcome)
+"""
+
+
+def poster(database_url: str, where: str, moment: str) -> "subprocess.Popen[str]":
+    repo = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", POSTER, database_url, where, moment, repo]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(params=["outbox", "x"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an account."""
+    if request.param == "x":
+        return str(request.getfixturevalue("simulator"))
+    return str(tmp_path / "x.jsonl")
+
+
+def posts_in(tmp_path: Path) -> list[str]:
+    lines = (tmp_path / "x.jsonl").read_text().splitlines() if (tmp_path / "x.jsonl").exists() else []
+    return [eval(line, {"true": True})["text"] for line in lines]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_poster_killed_by_sigkill_then_run_again(
+    bot: Bot, connection: Connection, database_url: str, where: str, moment: str, tmp_path: Path
+) -> None:
+    approve(connection, "only once")
+    process = poster(database_url, where, moment)
+    assert process.wait(60) == -signal.SIGKILL
+    assert rows(connection) == {"only once": "posting"}
+    assert posts_in(tmp_path) == (["only once"] if moment == "after" else [])
+
+    result = run(bot, connection, open_account(where))
+    if where.startswith("http") and moment == "before":  # X may show a post late
+        assert result.outcome == "waiting"
+        let_pass(connection, 11)
+        result = run(bot, connection, open_account(where))
+    assert result.outcome == "posted"
+    assert rows(connection) == {"only once": "posted"}
+    assert posts_in(tmp_path) == ["only once"]
+    assert run(bot, connection, open_account(where)).outcome == "nothing"
+
+
+def test_many_posters_at_once(connection: Connection, database_url: str, where: str, tmp_path: Path) -> None:
+    approve(connection, *(f"text {number}" for number in range(10)))
+    posters = [poster(database_url, where, "never") for _ in range(4)]
+    outcomes = [process.communicate(timeout=60)[0].strip() for process in posters]
+    assert all(process.returncode == 0 for process in posters)
+    assert set(outcomes) <= {"posted", "busy"}
+    posts = posts_in(tmp_path)
+    assert len(posts) == len(set(posts)) == outcomes.count("posted") >= 1
+    assert {text for text, state in rows(connection).items() if state == "posted"} == set(posts)
+    assert "posting" not in rows(connection).values()
+
+
+def test_a_second_poster_finds_nothing_to_do(bot: Bot, connection: Connection, database_url: str) -> None:
+    approve(connection, "one", "two")
+    account = Scripted()
+    with psycopg.connect(database_url, autocommit=True) as other, database.poster_lock(other, "demo"):
+        result = run(bot, connection, account)
+    assert (result.outcome, account.attempts) == ("busy", 0)
+    assert "another poster of demo is at work" in result.summary()
+    assert run(bot, connection, account).outcome == "posted"
+
+
+STEPS = [
+    "post",
+    "post late",
+    "post and lose the answer",
+    "lose the request",
+    "die before",
+    "die after",
+    "die after, late",
+    "refuse",
+    "limit",
+]
+
+
+class Poster(RuleBasedStateMachine):
+    """Texts come, people decide, posters run and die, time passes: no text is ever posted twice, no row is lost."""
+
+    connection: Connection
+    bot: Bot
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection.execute("TRUNCATE tweets RESTART IDENTITY")
+        self.connection.execute(
+            "SELECT setseed(0)"
+        )  # which text a poster takes must not differ when a life is lived again
+        self.account = Scripted(notices=False)
+        self.texts: set[str] = set()
+
+    @initialize(number=st.integers(1, 6))
+    def begin(self, number: int) -> None:
+        for each in range(number):
+            self.add(each, "approved")
+
+    @rule(number=st.integers(0, 7), state=st.sampled_from(["approved", "candidate"]))
+    def add(self, number: int, state: str) -> None:
+        text = "see example.com" if number == 4 else f"text {number}"
+        self.texts.add(text)
+        database.add_tweets(self.connection, "demo", [NewTweet(text, state=state)])
+
+    @rule(step=st.sampled_from(STEPS), blind=st.sampled_from([False, False, False, True]))
+    def run(self, step: str, blind: bool) -> None:
+        self.account.plan, self.account.blind = [step], blind
+        before = len(self.account.posts)
+        try:
+            result = run(self.bot, self.connection, self.account)
+        except (Killed, MynahError):
+            pass
+        else:
+            assert result.outcome in ("posted", "nothing", "waiting")
+            row = database.get_tweet(self.connection, "demo", result.tweet or 0)
+            assert (result.outcome == "posted") == (row is not None and row.state == "posted")
+        assert len(self.account.posts) <= before + 1
+
+    @rule(minutes=st.sampled_from([11, 1, 200]))
+    def let_pass(self, minutes: int) -> None:
+        let_pass(self.connection, minutes)
+        self.account.hidden = self.account.hidden if minutes == 1 else 0  # X shows a post within ten minutes
+
+    @rule(state=st.sampled_from(["approved", "rejected", "candidate"]), index=st.integers(0, 5))
+    def decide(self, state: str, index: int) -> None:
+        """A person decides; on an unknown one only after a look at the account, which tells."""
+        tweets = self.connection.execute("SELECT id, state, text FROM tweets ORDER BY id").fetchall()
+        if index < len(tweets):
+            id, old, text = tweets[index]
+            if old == "unknown" and (text in self.account.posts or state == "candidate"):
+                return
+            if (old, state) != ("rejected", "rejected"):
+                database.decide(self.connection, "demo", id, state, "so it shall be" if state == "rejected" else None)
+
+    def teardown(self) -> None:
+        """In the end all approved texts are posted, once."""
+        let_pass(self.connection, 200)
+        self.account.plan, self.account.blind, self.account.hidden = [], False, 0
+        for _ in range(len(self.texts) + 1):
+            run(self.bot, self.connection, self.account)
+            self.never_twice()
+        self.no_row_is_lost_and_posted_means_posted()
+        assert not {"approved", "posting"} & set(rows(self.connection).values())
+
+    @invariant()
+    def never_twice(self) -> None:
+        assert len(set(self.account.posts)) == len(self.account.posts)
+        assert "see example.com" not in self.account.posts
+
+    @invariant()
+    def no_row_is_lost_and_posted_means_posted(self) -> None:
+        found = self.connection.execute("SELECT text, state, post_id FROM tweets").fetchall()
+        assert {text for text, _, _ in found} == self.texts
+        for text, state, post_id in found:
+            if state == "posted":
+                assert self.account.posts[int(post_id) - 1] == text
+            elif text in self.account.posts:
+                assert state in ("posting", "unknown", "rejected")
+
+
+def test_random_lives(bot: Bot, connection: Connection) -> None:
+    machine = type("Machine", (Poster,), {"connection": connection, "bot": bot})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
