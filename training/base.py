@@ -84,21 +84,19 @@ def _fetch(address: str, cache: Path) -> Path:
     if kind == "models" and Bucket("/".join(above)).manifest(bot, kind, id):
         return Bucket("/".join(above)).fetch(cache / fingerprint(address), bot, kind, id)
     bucket = Bucket(address)
-    names = bucket.names()
-    if "config.json" not in names:
+    files = bucket.filesystem.get_file_info(fs.FileSelector(bucket.path(), allow_not_found=True))
+    if not any(file.base_name == "config.json" for file in files):
         raise MynahError(f"base model {address}: no model lies there (no config.json); name another train.base")
     if bucket.is_local:
         return Path(bucket.path())
 
     def copy(folder: Path) -> None:
-        fs.copy_files(
-            bucket.path(),
-            str(folder),
-            source_filesystem=bucket.filesystem,
-            destination_filesystem=fs.LocalFileSystem(),
-        )
+        local = fs.LocalFileSystem()
+        fs.copy_files(bucket.path(), str(folder), source_filesystem=bucket.filesystem, destination_filesystem=local)
 
-    return _once(cache / fingerprint(address), copy)
+    # A folder without a manifest may change: the copy is of these very files.
+    state = [address, *sorted((file.base_name, file.size, file.mtime_ns) for file in files)]
+    return _once(cache / fingerprint(state), copy)
 
 
 def _once(folder: Path, write: Callable[[Path], None]) -> Path:

@@ -1,4 +1,4 @@
-"""Texts as rows of tokens: BOS text EOS, packed end to end, and the order in which rows are learnt."""
+"""Texts as rows of tokens: BOS text EOS, packed side by side, and the order in which rows are learnt."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -8,6 +8,7 @@ import numpy as np
 from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
+PAD = -1  # where a row has no token
 _TEXTS_AT_ONCE = 1000
 
 
@@ -38,22 +39,50 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> Iterator
 
 
 def pack(documents: Iterable[Sequence[int]], block_size: int) -> np.ndarray:
-    """Documents end to end, cut into rows: int32 [rows, block_size]. The rest that fills no row is left out."""
-    tokens = np.fromiter((token for document in documents for token in document), dtype=np.int32)
-    rows = len(tokens) // block_size
-    return tokens[: rows * block_size].reshape(rows, block_size)
+    """Whole documents side by side in rows: int32 [rows, block_size], what stays free in a row being PAD.
+
+    A row begins where a document begins. Cut through instead, BOS would hardly ever be learnt at the very start,
+    where the first token of all, whatever it is, serves a Llama as a sink of attention, and an empty prompt would be
+    answered from the middle of a sentence. A document longer than a row is cut into equal pieces (no last token is left
+    alone in a row, with nothing to predict). Every token is in one row.
+    """
+    pieces = [piece for document in documents for piece in _cut(document, block_size)]
+    rows: list[list[Sequence[int]]] = []
+    with_room: list[list[int]] = [[] for _ in range(block_size + 1)]  # rows by how many tokens they still take
+    rooms = 0  # bit n is set where with_room[n] has a row
+    for piece in sorted(pieces, key=len, reverse=True):  # best fit decreasing
+        fitting = rooms >> len(piece)
+        if fitting:
+            room = len(piece) + (fitting & -fitting).bit_length() - 1
+            row = with_room[room].pop()
+            if not with_room[room]:
+                rooms &= ~(1 << room)
+            rows[row].append(piece)
+        else:
+            room, row = block_size, len(rows)
+            rows.append([piece])
+        left = room - len(piece)
+        with_room[left].append(row)
+        rooms |= 1 << left if left else 0
+    packed = np.full((len(rows), block_size), PAD, dtype=np.int32)
+    for number, row_pieces in enumerate(rows):
+        order = np.random.default_rng(number).permutation(len(row_pieces))  # else the longest would always be first
+        tokens = [token for place in order for token in row_pieces[place]]
+        packed[number, : len(tokens)] = tokens
+    return packed
+
+
+def _cut(document: Sequence[int], block_size: int) -> Iterator[Sequence[int]]:
+    """`document` in as few pieces as fit into rows, of lengths that differ by one at most."""
+    count = -(-len(document) // block_size)
+    for n in range(count):
+        yield document[len(document) * n // count : len(document) * (n + 1) // count]
 
 
 def pack_dev(documents: Iterable[Sequence[int]], block_size: int, most: int) -> np.ndarray:
-    """At most `most` rows of dev text, spread evenly over all of it; where it fills no row, one shorter row.
-
-    [0, 0] where there is no dev text.
-    """
-    tokens = np.fromiter((token for document in documents for token in document), dtype=np.int32)
-    if len(tokens) < block_size:
-        return tokens[None, :] if len(tokens) else tokens.reshape(0, 0)
-    blocks = pack([tokens], block_size)
-    return blocks[np.linspace(0, len(blocks) - 1, min(most, len(blocks))).round().astype(int)]
+    """At most `most` packed rows of dev text, spread evenly over all of them; [0, block_size] without dev text."""
+    rows = pack(documents, block_size)
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
 
 
 def rows_of_step(step: int, batch: int, rows: int, seed: int) -> np.ndarray:

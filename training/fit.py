@@ -49,6 +49,8 @@ def fit(bot: Bot, dataset: str, run: str, bucket: Bucket, cache: Path) -> tuple[
         settings = settings.model_copy(update={"base": str(Path(settings.base).absolute())})
     _mend(bucket, bot.name, run)
     with _ray(bot.train.workers) as (scaling, threads, logs):
+        each = f"{threads} thread{'s' * (threads > 1)}" if threads else "a GPU"
+        _say(f"starting {bot.train.workers} worker{'s' * (bot.train.workers > 1)}, {each} each")
         board = Board.remote()
         trainer = TorchTrainer(
             work,
@@ -67,7 +69,7 @@ def fit(bot: Bot, dataset: str, run: str, bucket: Bucket, cache: Path) -> tuple[
         )
         try:
             result = _watch(trainer, board, bot.name)
-        except ray.train.TrainingFailedError as error:
+        except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             raise _root_cause(error, bot.name, logs) from error
         return result.return_value, read_checkpoint(result.checkpoint)["model"]
 
@@ -97,7 +99,8 @@ def _watch(trainer: TorchTrainer, board: Any, bot: str) -> ray.train.Result:
             with progress("training", row["steps"]) as advance:
                 while thread.is_alive():
                     thread.join(POLL_EVERY)
-                    if row != (row := ray.get(board.read.remote())):
+                    last, row = row, ray.get(board.read.remote())
+                    if row != last:
                         advance(row["step"], _note(row))
     except KeyboardInterrupt:
         kept = f"goes on from step {row['saved']:,}" if row.get("saved") else "starts over: no checkpoint was due yet"
@@ -120,36 +123,37 @@ def _note(row: dict[str, Any]) -> str:
 @contextmanager
 def _ray(workers: int) -> Iterator[tuple[ScalingConfig, int | None, str]]:
     """Ray, up and quiet: what each worker gets, its threads (None on a GPU), and where Ray's logs lie."""
-    address = os.environ.get("RAY_ADDRESS")
-    own = None
     warnings.filterwarnings("ignore", module="ray")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    if address:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-        logs = f"the logs of the cluster {address}"
-    else:
-        # Ray's sockets lie below this folder, and a socket's path is short: no TMPDIR.
-        own = tempfile.mkdtemp(prefix="mynah-ray-", dir="/tmp")
-        logs = f"{own}/session_latest/logs"
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address := os.environ.get("RAY_ADDRESS"):
+        ray.init(address=address, **quiet)
+        try:
+            yield *_share(workers), f"those of the cluster {address}"
+        finally:
+            ray.shutdown()
+        return
+    # Ray's sockets lie below this folder, and a socket's path is short: no TMPDIR.
+    folder = tempfile.mkdtemp(prefix="mynah-ray-", dir="/tmp")
+    logs = f"{folder}/session_latest/logs"
+    keep = False
+    try:
         ray.init(
             address="local",
             include_dashboard=False,
             object_store_memory=OBJECT_STORE,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            _temp_dir=own,
+            _temp_dir=folder,
             _node_ip_address="127.0.0.1",
+            **quiet,
         )
-    try:
         yield *_share(workers), logs
     except MynahError as error:
-        if logs in str(error):
-            own = None
+        keep = logs in str(error)
         raise
     finally:
         ray.shutdown()
-        if own:
-            shutil.rmtree(own, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _share(workers: int) -> tuple[ScalingConfig, int | None]:
@@ -187,8 +191,8 @@ def _mend(bucket: Bucket, bot: str, run: str) -> None:
             bucket.filesystem.delete_dir(bucket.path(bot, "runs", run, name))
 
 
-def _root_cause(error: ray.train.TrainingFailedError, bot: str, logs: str) -> Exception:
-    """Why training failed, in one line: the exception of ours, or of the disk, before what followed from it."""
+def _root_cause(error: Exception, bot: str, logs: str) -> Exception:
+    """Why training failed, in one line: an exception of ours or of the disk before what followed from it."""
     failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
     causes = [getattr(failure, "_base_exc", failure) for _, failure in sorted(failures.items())]
     for kind in (MynahError, OSError):
@@ -196,11 +200,14 @@ def _root_cause(error: ray.train.TrainingFailedError, bot: str, logs: str) -> Ex
             if isinstance(cause, kind) and not isinstance(cause, ConnectionError):
                 return cause
     # When one worker dies, the others fail on its silence.
-    causes.sort(key=lambda cause: "gloo" in str(cause).lower() or "NCCL" in str(cause))
-    lines = [line.strip() for line in str(causes[0]).splitlines() if line.strip()]
-    return MynahError(
-        f"training {bot} failed: {type(causes[0]).__name__}: {lines[0] if lines else 'no message'}; logs: {logs}"
-    )
+    causes.sort(key=lambda cause: "gloo" in str(cause).lower() or "nccl" in str(cause).lower())
+    cause = causes[0]
+    what = next((line.strip() for line in str(cause).splitlines() if line.strip()), "no message")
+    if isinstance(cause, ray.exceptions.RayActorError):
+        what = "a worker was killed, as happens when memory runs out (lower train.batch_size)"
+    elif not isinstance(cause, ray.exceptions.RayError):
+        what = f"{type(cause).__name__}: {what}"
+    return MynahError(f"training {bot} failed: {what}; the next call goes on from the last checkpoint; logs: {logs}")
 
 
 def _say(line: str) -> None:

@@ -21,7 +21,7 @@ from mynah.bucket import Bucket
 from mynah.document import unpack
 from mynah.errors import MynahError
 from training.base import load_base
-from training.blocks import begin_with_bos, encode, pack, pack_dev, rows_of_step
+from training.blocks import PAD, begin_with_bos, encode, pack, pack_dev, rows_of_step
 
 CLIP = 1.0  # the gradient's norm, at the most
 SHOW_EVERY = 0.5  # seconds between two rows shown to the driver
@@ -106,7 +106,7 @@ def work(config: dict[str, Any]) -> list[dict[str, Any]]:
         show(dev_loss=loss)
         return {"dev_loss": loss}
 
-    show(steps=steps, step=step, tokens=len(blocks) * train.block_size, rows=len(blocks), device=device.type)
+    show(steps=steps, step=step, saved=step, tokens=int((blocks != PAD).sum()), rows=len(blocks), device=device.type)
     started = time.monotonic() - seconds
     if step == 0:
         history = [{"step": 0, **measure()}]
@@ -118,10 +118,11 @@ def work(config: dict[str, Any]) -> list[dict[str, Any]]:
         rate = learning_rate(step, steps, train)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        rows = blocks[rows_of_step(step, batch, len(blocks), train.seed)[rank::world]]
+        rows = blocks[rows_of_step(step, batch, len(blocks), train.seed)]
+        tokens = int((rows != PAD).sum())
         before = time.monotonic()
         with autocast(train, device):
-            loss = _loss(parallel, rows, device)
+            loss = _loss(parallel, rows[rank::world], device)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         mean = _sum_over_workers(loss.detach()).item() / world
@@ -138,9 +139,9 @@ def work(config: dict[str, Any]) -> list[dict[str, Any]]:
             "step": step,
             "loss": mean,
             "learning_rate": rate,
-            "tokens": step * batch * train.block_size,
+            "tokens": history[-1].get("tokens", 0) + tokens,
             "seconds": now - started,
-            "tokens_per_second": batch * train.block_size / (now - before),
+            "tokens_per_second": tokens / (now - before),
         }
         if now - shown > SHOW_EVERY:
             shown = now
@@ -196,7 +197,7 @@ def dev_loss(
         rows = mine[first : first + train.batch_size]
         with autocast(train, device):
             loss = _loss(model, rows, device)
-        tokens = rows.shape[0] * (rows.shape[1] - 1)
+        tokens = int((rows[:, 1:] != PAD).sum())
         total += torch.tensor([loss.item() * tokens, tokens], dtype=torch.float64, device=device)
     nats, tokens = _sum_over_workers(total).tolist()
     return nats / tokens
@@ -205,7 +206,8 @@ def dev_loss(
 def _loss(model: torch.nn.Module, rows: np.ndarray, device: torch.device) -> torch.Tensor:
     """Mean cross-entropy of the next token over `rows`, [rows, block_size]."""
     tokens = torch.from_numpy(rows.astype(np.int64)).to(device)
-    return model(input_ids=tokens, labels=tokens).loss
+    # What fills a row up comes last, so that no token sees it, and is not asked for (-100).
+    return model(input_ids=tokens.clamp(min=0), labels=tokens.masked_fill(tokens == PAD, -100)).loss
 
 
 def _sum_over_workers(value: torch.Tensor) -> torch.Tensor:

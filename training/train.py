@@ -63,8 +63,8 @@ def train(bot: Bot, bucket: Bucket, home: Path, again: bool = False) -> Trained:
     generate = bot.generate.model_dump(include=SAMPLING)
     inputs = {"dataset": dataset["id"], "train": bot.train.model_dump(), "generate": generate}
     ending = fingerprint(inputs)
-    models = {id for id in bucket.names(bot.name, "models") if id.endswith(ending)}
-    models = {id: manifest for id in models if (manifest := bucket.manifest(bot.name, "models", id))}
+    ids = [id for id in bucket.names(bot.name, "models") if id.endswith(ending)]
+    models = {id: manifest for id in ids if (manifest := bucket.manifest(bot.name, "models", id))}
     if models and not again:
         return _trained(models[max(models)], bot, bucket, home, skipped=True)
     runs = [id for id in bucket.names(bot.name, "runs") if id.endswith(ending) and id not in models]
@@ -132,7 +132,7 @@ def _metrics(history: list[dict[str, Any]]) -> dict[str, Any]:
         "steps": history[-1]["step"],
         "train_tokens": history[-1]["tokens"],
         "seconds": round(history[-1]["seconds"], 1),
-        # Of the steps alone: every step learns as many tokens, so the harmonic mean.
+        # Of the steps alone, measuring and saving left out; steps learn about as many tokens, so the harmonic mean.
         "tokens_per_second": round(len(steps) / sum(1 / row["tokens_per_second"] for row in steps), 1),
     }
 

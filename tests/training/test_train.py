@@ -73,8 +73,11 @@ def finished(make_bot: MakeBot, write_dataset: WriteDataset, tmp_path_factory: p
 def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, tmp_path: Path):
     bucket = finished.bucket
     assert finished.out == ""
-    first, *progress, last = [line.split(":")[0] for line in finished.err.splitlines()]
-    assert (first, set(progress), last) == ("training bird", {"training"}, "exporting and publishing the model")
+    first, second, *progress, last = finished.err.splitlines()
+    assert first.startswith("starting 2 workers, ")
+    assert second.startswith("training bird: 60 steps, ")
+    assert {line.split(":")[0] for line in progress} == {"training"}
+    assert last == "exporting and publishing the model"
 
     # The same work is not done twice: it is found, and the plot comes along to another machine.
     trained = train(finished.bot, bucket, tmp_path)
@@ -83,7 +86,7 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, tmp_path
     metrics = trained.metrics
     assert metrics["dev_loss"] < metrics["dev_loss_untuned"] - 1
     assert metrics["steps"] == 60
-    assert metrics["train_tokens"] == 60 * 2 * 2 * 32
+    assert 0.8 * 60 * 2 * 2 * 32 < metrics["train_tokens"] <= 60 * 2 * 2 * 32
     assert f"{metrics['dev_loss']:.3f}" in trained.summary()
     assert json.loads(json.dumps(asdict(trained)))["id"] == trained.id
     history = history_of(bucket, trained.id)
@@ -137,7 +140,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     process = start(finished.bot, s3, tmp_path / "home")
     _, err = process.communicate()
     assert process.returncode == 0, err
-    resumed = int(err.splitlines()[0].rpartition("going on from step ")[2])
+    resumed = int(err.splitlines()[1].rpartition("going on from step ")[2])
     assert saved <= resumed < 60
     trained = train(finished.bot, s3, tmp_path / "home")
     assert trained.id == run
