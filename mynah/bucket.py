@@ -81,8 +81,9 @@ class Bucket:
         """Write one object whole: a reader, or a crash at any moment, sees all of it or nothing."""
         path = self.path(*parts)
         with self._explained():
+            # compression=None here and below: by itself pyarrow compresses again what is named *.zst.
             if not self.is_local:  # object stores show an object only when its upload has ended
-                with self.filesystem.open_output_stream(path) as stream:
+                with self.filesystem.open_output_stream(path, compression=None) as stream:
                     stream.write(data)
                 return
             target = Path(path)
@@ -148,7 +149,10 @@ class Bucket:
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.partial")
-            with self._explained(), self.filesystem.open_input_stream(self.path(bot, kind, id, name)) as source:
+            with (
+                self._explained(),
+                self.filesystem.open_input_stream(self.path(bot, kind, id, name), compression=None) as source,
+            ):
                 digest = _copy(source.read, partial)
             if digest != facts["sha256"]:
                 partial.unlink()
@@ -164,7 +168,7 @@ class Bucket:
             if self.is_local:
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 return _copy(source.read, Path(path))
-            with self.filesystem.open_output_stream(path) as sink:
+            with self.filesystem.open_output_stream(path, compression=None) as sink:
                 digest = hashlib.sha256()
                 while chunk := source.read(_COPY_CHUNK):
                     digest.update(chunk)

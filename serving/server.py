@@ -47,7 +47,7 @@ def serve(name: str, folder: Path, host: str, port: int) -> None:
     """
     begin = time.monotonic()
     served = read_model(name, folder)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     logging.config.dictConfig(LOGGING)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both raise KeyboardInterrupt, until uvicorn takes over
     engine = Engine(served.openvino, served.context)
@@ -88,7 +88,8 @@ async def _run(served: ServedModel, engine: Engine, listener: socket.socket, beg
     engine.attach(on_ready, on_end)
     await server.serve(sockets=[listener])
     if engine.reason:
-        raise MynahError(f"{served.openvino}: the server ends, because {engine.reason}")
+        remedy = f"start the server again, or run mynah train {served.name} for a new model"
+        raise MynahError(f"{served.openvino}: the engine has stopped: {engine.reason}; {remedy}")
 
 
 def _application(served: ServedModel, engine: Engine) -> "FastAPI":
@@ -105,6 +106,7 @@ def _application(served: ServedModel, engine: Engine) -> "FastAPI":
 
     from serving.disconnect import CancelOnDisconnect
     from serving.generate import generate_routes
+    from serving.measure import Measured
     from serving.openai import openai_routes
     from serving.predict import OneModelPlane, OneModelRepository, TextModel
 
@@ -116,6 +118,7 @@ def _application(served: ServedModel, engine: Engine) -> "FastAPI":
     app.include_router(openai_routes(served, engine))
     app.add_exception_handler(RequestError, _refuse)
     app.add_middleware(CancelOnDisconnect)
+    app.add_middleware(Measured)
     RESTServer("kserve.model_server:app", plane, ModelRepositoryExtension(repository), 0).create_application()
     return app
 
@@ -130,11 +133,19 @@ async def _refuse(request: "Request", error: Exception) -> "Response":
     return JSONResponse(error.openai_body() if openai else error.kserve_body(), status_code=error.status)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket bound to host:port. Raises MynahError with one line where that cannot be."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        # Not socket.create_server: asyncio sends small answers at once (TCP_NODELAY) only where the socket's protocol
+        # is given as TCP; else every answer waits 40 ms for the client's acknowledgement of its head.
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        return listener
     except socket.gaierror:
         raise MynahError(f"host {host} is unknown: give an address of this machine with --host") from None
     except OSError as error:

@@ -9,6 +9,7 @@ Nothing but the standard library is imported at the top: the server imports this
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,6 +81,8 @@ class Batch:
         self.context = context
         self.texts: dict[int, _Text] = {}
         with _phase(pipe, "importing OpenVINO"):
+            # It reports its use to a server over this package, and does without where it cannot be imported.
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
             import openvino_genai
         self.genai = openvino_genai
         weights = folder / "openvino_model.bin"

@@ -43,6 +43,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "made/inside").mkdir(parents=True)
     (tmp_path / "made/weights").write_bytes(os.urandom(1 << 20))
     (tmp_path / "made/inside/notes").write_text("ноты")
+    (tmp_path / "made/texts.jsonl.zst").write_bytes(b"packed")
     return tmp_path / "made"
 
 
@@ -50,7 +51,9 @@ def test_objects_come_back(bucket: Bucket) -> None:
     bucket.write(b"one", "bot", "raw", "a", "1")
     bucket.write(b"two", "bot", "raw", "a", "1")
     bucket.write(b"", "bot", "raw", "a", "2")
+    bucket.write(b"packed", "bot", "raw", "b", "1.jsonl.zst")
     assert bucket.read("bot", "raw", "a", "1") == b"two"
+    assert bucket.read("bot", "raw", "b", "1.jsonl.zst") == b"packed"
     assert bucket.names("bot", "raw", "a") == ["1", "2"]
     assert bucket.names("bot", "raw", "none") == []
     with pytest.raises(FileNotFoundError):
@@ -64,6 +67,7 @@ def test_a_folder_is_published_and_fetched_whole(bucket: Bucket, folder: Path, t
     local = bucket.fetch(tmp_path / "copy", "bot", "models", "m1")
     assert (local / "weights").read_bytes() == (folder / "weights").read_bytes()
     assert (local / "inside/notes").read_text() == "ноты"
+    assert (local / "texts.jsonl.zst").read_bytes() == b"packed"
     assert (local / "model.json").is_file()
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from mynah.errors import MynahError
 from serving.folder import read_model
-from serving.server import serve
+from serving.server import listen, serve
 from tests.serving.conftest import GREEDY, NAME, Server, running
 
 LONG = 1500  # tokens: seconds of work
@@ -127,6 +127,11 @@ def test_a_port_in_use(model_folder: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(MynahError, match=f"^port {port} on 127.0.0.1 is in use: .*--port"):
             serve(NAME, model_folder, "127.0.0.1", port)
+
+
+def test_answers_are_sent_at_once() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # what asyncio asks before it sets TCP_NODELAY
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])

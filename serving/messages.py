@@ -1,0 +1,78 @@
+"""What the server and its engine process tell each other."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One text to write. The fields are Sampling's; `seed` is this text's own."""
+
+    prompt: str
+    max_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    seed: int
+    stop: tuple[str, ...]
+    stream: bool
+    """Send the text as it comes, not only when it has ended."""
+    logprobs: bool
+    """Tell every token with its logarithmic probability."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a text. `logprob` is natural."""
+
+    id: int
+    text: str
+    logprob: float
+    special: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is new of one text."""
+
+    id: int
+    text: str
+    """What follows the text of the event before."""
+    prompt_tokens: int
+    tokens: int
+    """Tokens written so far."""
+    finish: str | None = None
+    """Set on the last event: eos_token, stop_sequence, length, or cancelled."""
+    details: tuple[Token, ...] = ()
+    """All its tokens, on the last event, where asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The engine does not write, or does not finish, this text; `status` is HTTP's."""
+
+    id: int
+    status: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A step of the start: begins without `seconds`, ends with them."""
+
+    what: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model has answered its first request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The model cannot be loaded."""
+
+    reason: str
