@@ -1,0 +1,46 @@
+# demo · test · test-cluster · bench · lint · images; each sets up what it needs in .venv, once.
+#
+#   PYTHON=python3.12 make demo      another Python (3.11 or newer)
+#   TORCH_INDEX=URL make demo        take PyTorch from this index: without an NVIDIA GPU, PyTorch's CPU index (see README)
+
+PYTHON      ?= $(shell command -v python3.11 || command -v python3)
+TORCH_INDEX ?=
+VENV        := .venv
+BIN         := $(VENV)/bin
+PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
+
+export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
+
+.PHONY: demo test lint check-python clean
+
+demo: $(VENV)/all.stamp
+	@$(BIN)/mynah run bots/fortune.yaml
+
+test: $(VENV)/dev.stamp
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest tests --ignore tests/cluster --ignore tests/bench
+
+lint: $(VENV)/dev.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+$(VENV)/all.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: $(LOCKED) | check-python
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing mynah[$*] into $(VENV) (once; a few minutes, about 3 GB on disk)"
+	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	@$(PIP) -c constraints.txt -e '.[$*]'
+	@$(PIP) --no-deps -r requirements-no-deps.txt
+	@touch $@
+
+check-python:
+	@test -n "$(PYTHON)" || { echo "mynah needs Python 3.11 or newer: install it, or set PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "mynah needs Python 3.11 or newer, and $(PYTHON) is older: set PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "$(PYTHON) cannot make virtual environments: install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+
+clean:
+	rm -rf $(VENV) .mynah

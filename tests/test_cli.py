@@ -1,0 +1,130 @@
+"""The command as a person meets it: exit codes, one-line errors, help."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mynah import database
+
+REPO = Path(__file__).parent.parent
+VERBS = ("run", "scrape", "dataset", "train", "serve", "generate", "curate", "post", "status", "x-simulator")
+BOT = """\
+bots:
+  demo:
+    sources:
+      quotes: {url: quotes.txt}
+"""
+
+
+def mynah(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    keep = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MYNAH_", "X_", "PG", "DATABASE"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "mynah", *arguments],
+        cwd=cwd,
+        env=keep | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def complaint(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one line that a failed command says."""
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("mynah: ")
+    return lines[0].removeprefix("mynah: ")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder as a user's: one bot file, and the texts it names."""
+    (tmp_path / "bots").mkdir()
+    (tmp_path / "bots/demo.yaml").write_text(BOT)
+    (tmp_path / "quotes.txt").write_text("\n".join(f"this is the quote number {n}" for n in range(60)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
+    shown = mynah(tmp_path, verb, "--help")
+    assert shown.returncode == 0
+    assert f"mynah {verb}" in shown.stdout.split("Example")[1]
+
+
+def test_scrape_and_dataset_tell_people_and_machines(folder: Path) -> None:
+    scraped = json.loads(mynah(folder, "scrape", "demo", "--json").stdout)
+    assert scraped["new"] == {"quotes": 60}
+    assert mynah(folder, "scrape", "demo").stdout == "quotes: 60 documents, 0 new\n"
+    built = json.loads(mynah(folder, "dataset", "demo", "--json").stdout)
+    assert built["counts"]["train"] + built["counts"]["dev"] == 60
+    assert json.loads(mynah(folder, "dataset", "demo", "--json").stdout)["skipped"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "wanted"),
+    [
+        (["scrape", "nobody"], 2, "no bot named nobody: bots/nobody.yaml does not exist; bots/ has: demo"),
+        (["scrape", "demo", "--set", "bots.demo.clena=1"], 2, "unknown key; did you mean clean?"),
+        (["scrape", "demo", "--set", "bots.demo.sources.quotes.url=gone.txt"], 1, "gone.txt: no such file"),
+        (["dataset", "demo"], 1, "has no documents yet: run `mynah scrape demo`"),
+        (["train", "demo"], 1, "run `mynah dataset demo`"),
+        (["serve", "demo"], 1, "has no model in"),
+        (["generate", "demo", "--endpoint", "http://127.0.0.1:1"], 1, "start it with `mynah serve demo`"),
+        (["curate", "demo", "aprove"], 2, "'aprove' is not one of"),
+        (["scrape"], 2, "Missing argument 'BOT'. See `mynah scrape --help`."),
+        (["curate", "demo", "approve"], 2, "name tweets by their ids"),
+        (["curate", "demo", "approve", "7"], 1, "bot demo has no tweet 7"),
+    ],
+)
+def test_mistakes_are_one_line(folder: Path, arguments: list[str], code: int, wanted: str) -> None:
+    assert wanted in complaint(mynah(folder, *arguments), code)
+
+
+def test_the_environment_is_checked(folder: Path) -> None:
+    assert "X_API_SECRET, X_ACCESS_TOKEN" in complaint(mynah(folder, "post", "demo", X_API_KEY="k"), 2)
+    dead = mynah(folder, "status", "demo", DATABASE_URL="postgresql://x@127.0.0.1:1/x")
+    assert "Postgres does not answer" in complaint(dead, 1)
+    assert "write file:///path" in complaint(mynah(folder, "scrape", "demo", MYNAH_BUCKET="ftp://x"), 2)
+
+
+def test_a_home_that_cannot_be_written_is_one_line(folder: Path) -> None:
+    (folder / "file").write_text("")
+    assert "cannot be written" in complaint(mynah(folder, "scrape", "demo", MYNAH_HOME=str(folder / "file/home")), 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+@pytest.mark.parametrize("options", ["size=64k", "size=64k,ro"])
+def test_a_full_or_read_only_home_is_one_line_and_loses_nothing(folder: Path, options: str) -> None:
+    home = folder / "home"
+    home.mkdir()
+    (folder / "quotes.txt").write_text("\n".join(os.urandom(40).hex() for _ in range(3000)))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", home], check=True)
+    try:
+        assert "home" in complaint(mynah(folder, "scrape", "demo", MYNAH_HOME=str(home)), 1)
+        assert list(home.rglob("*.zst")) == []
+    finally:
+        subprocess.run(["umount", home], check=True)
+
+
+def test_curate_from_the_command_line(folder: Path, connection: database.Connection, database_url: str) -> None:
+    url = database_url
+    database.add_tweets(connection, "demo", [database.NewTweet("A fine text, one of two.", score=0.5)])
+    assert "A fine text" in mynah(folder, "curate", "demo", DATABASE_URL=url).stdout
+    assert mynah(folder, "curate", "demo", "edit", "1", "A finer text.", DATABASE_URL=url).returncode == 0
+    assert "cannot be posted" in complaint(mynah(folder, "curate", "demo", "edit", "1", "x" * 300, DATABASE_URL=url), 2)
+    assert mynah(folder, "curate", "demo", "approve", "1", DATABASE_URL=url).stdout == "approved: 1\n"
+    listed = json.loads(mynah(folder, "curate", "demo", "--state", "approved", "--json", DATABASE_URL=url).stdout)
+    assert [tweet["text"] for tweet in listed["tweets"]] == ["A finer text."]
+    assert mynah(folder, "curate", "demo", "reject", "1", "--reason", "dull", DATABASE_URL=url).returncode == 0
+    assert database.count_states(connection, "demo")["rejected"] == 1
+    status = mynah(folder, "status", "demo", DATABASE_URL=url).stdout
+    assert "tweets   1 rejected" in status
+    assert "next     " in status
