@@ -75,23 +75,31 @@ def test_a_missing_wheel_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_damaged_folder_is_one_line(tiny: str, tmp_path: Path):
-    weights = Path(tiny, "model.safetensors")
+    folder = tmp_path / "damaged"
+    shutil.copytree(tiny, folder)
+    weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(MynahError) as error:
-        load_base(tiny, tmp_path)
-    assert tiny in str(error.value)
+        load_base(str(folder), tmp_path)
+    assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_a_bucket_folder_is_fetched_once(tiny: str, tmp_path: Path, s3: Bucket):
+def test_a_bucket_folder_is_fetched_once(tiny: str, tmp_path: Path, s3: Bucket, monkeypatch: pytest.MonkeyPatch):
     local, _ = load_base(f"file://{tiny}", tmp_path)
     for file in Path(tiny).iterdir():
         s3.write(file.read_bytes(), "foreign", file.name)
     model, tokenizer = load_base(s3.address("foreign"), tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(local.parameters(), model.parameters(), strict=True))
     assert tokenizer.eos_token_id == 2
-    s3.filesystem.delete_file(s3.path("foreign", "model.safetensors"))
-    load_base(s3.address("foreign"), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("training.base.fs.copy_files", lambda *_, **__: pytest.fail("fetched again"))
+        load_base(s3.address("foreign"), tmp_path)
+    # Until it changes.
+    s3.write(
+        Path(tiny, "config.json").read_bytes().replace(b'"dtype"', b'"stranger": 1, "dtype"'), "foreign", "config.json"
+    )
+    assert load_base(s3.address("foreign"), tmp_path)[0].config.stranger == 1
 
     with pytest.raises(MynahError, match="no model lies there"):
         load_base(s3.address("nothing"), tmp_path)

@@ -34,7 +34,7 @@ def parrot(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Llama
     begin_with_bos(tokenizer)
     tokens = torch.tensor(list(encode(tokenizer, [SENTENCE])))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(30):
+    for _ in range(60):
         loss = model(input_ids=tokens, labels=tokens).loss
         loss.backward()
         optimizer.step()

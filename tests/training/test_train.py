@@ -1,7 +1,9 @@
 """The train stage on a real Ray: a loss that falls, a killed run that goes on, and failures in one line."""
 
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,9 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
+from ray.exceptions import ActorDiedError
+from ray.train import ScalingConfig, WorkerGroupError
+from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mynah.bot import Bot
@@ -19,8 +26,8 @@ from mynah.bucket import Bucket
 from mynah.document import unpack
 from mynah.errors import MynahError
 from training.blocks import encode, pack_dev
-from training.fit import SNAPSHOT, _mend
-from training.loop import dev_loss
+from training.fit import SNAPSHOT, _mend, _root_cause
+from training.loop import Job, dev_loss, work
 from training.train import train
 
 MakeBot = Callable[..., Bot]
@@ -167,9 +174,31 @@ def test_a_run_whose_record_is_damaged_starts_over(damage: bytes, bucket: Bucket
 def test_a_loss_that_is_no_number_is_one_line(
     make_bot: MakeBot, write_dataset: WriteDataset, bucket: Bucket, tmp_path: Path
 ):
-    write_dataset(bucket, tmp_path / "dataset", dev=[])
-    with pytest.raises(MynahError, match=r"^training bird went astray: the loss of step \d+ is nan; lower train\.l.*$"):
-        train(make_bot(learning_rate=1e30, warmup_fraction=0), bucket, tmp_path / "home")
+    dataset = write_dataset(bucket, tmp_path / "dataset", dev=[])
+    settings = make_bot(learning_rate=1e30, warmup_fraction=0, precision="bf16").train
+    job = Job("bird", dataset, "1", bucket, tmp_path, settings, 1, MagicMock())
+    here = TorchTrainer(work, train_loop_config={"job": job}, scaling_config=ScalingConfig(num_workers=0))
+    with pytest.raises(MynahError) as error:
+        here.fit()
+    assert re.fullmatch(
+        r"training bird went astray: the loss of step \d+ is (nan|inf); "
+        r"lower train.learning_rate \(now 1e\+30\) or set train.precision to fp32",
+        str(error.value),
+    )
+
+
+def test_what_failed_first_is_told_in_one_line():
+    silence = RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:5\nand more")
+    for causes, told in {
+        (silence, MynahError("training bird went astray")): "training bird went astray",
+        (silence, OSError(errno.ENOSPC, "No space left on device")): "[Errno 28] No space left on device",
+        (silence, ValueError("a bug\nin two lines")): "training bird failed: ValueError: a bug; the next call goes on"
+        " from the last checkpoint; logs: /logs",
+        (silence, ActorDiedError()): "training bird failed: a worker was killed, as happens when memory runs out"
+        " (lower train.batch_size); the next call goes on from the last checkpoint; logs: /logs",
+    }.items():
+        failures = {rank: UserExceptionWithTraceback(cause, "stack") for rank, cause in enumerate(causes)}
+        assert str(_root_cause(WorkerGroupError("2 failed", failures), "bird", "/logs")) == told
 
 
 def test_too_few_tokens_for_a_row_says_so_before_ray_starts(
