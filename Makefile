@@ -1,4 +1,4 @@
-# demo · test · test-cluster · bench · lint · images; each sets up what it needs in .venv, once.
+# demo · test · lint; each sets up what it needs in .venv, once.
 #
 #   PYTHON=python3.12 make demo      another Python (3.11 or newer)
 #   TORCH_INDEX=URL make demo        take PyTorch from this index: without an NVIDIA GPU, PyTorch's CPU index (see README)
