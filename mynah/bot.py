@@ -239,8 +239,8 @@ class Serve(Section):
     """How a cluster serves the model; one machine needs none of this."""
 
     model: str | None = None
-    """The id of the model to serve. Without one, `mynah promote` chooses, and upgrades leave its choice;
-    taken out again, the bot has no model until the next promote."""
+    """The id of the model to serve. Without one, the InferenceService's storageUri says, and upgrades leave it;
+    taken out again, the bot has no model until that is set."""
     accelerator: Literal["cpu", "gpu"] = "cpu"
     """cpu: our own runtime, with OpenVINO; gpu: KServe's runtime kserve-huggingfaceserver, with vLLM."""
     mode: Literal["standard", "knative"] = "standard"
@@ -255,10 +255,6 @@ class Serve(Section):
     """Memory a pod asks for and may not exceed."""
     gpus: int = Field(default=1, ge=1)
     """GPUs a pod, with accelerator gpu."""
-    promote: Literal["manual", "auto"] = "manual"
-    """auto: the newest model is promoted by itself, once it is judged good enough; manual: `mynah promote`."""
-    max_slowdown: float = Field(default=2.0, gt=1)
-    """Refuse a model that takes this many times as long to answer as the one that serves."""
 
 
 class BotSpec(Section):

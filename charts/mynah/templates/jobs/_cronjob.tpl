@@ -1,0 +1,55 @@
+{{/* A CronJob that runs one verb of one bot: (dict "root" $ "name" BOT "verb" VERB "schedule" {…} "reaches" […]
+     "account" SERVICEACCOUNT "env" YAML "startWithin" seconds "deadline" seconds "retries" n). */}}
+{{- define "mynah.cronjob" }}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: {{ .name }}-{{ .verb }}
+  labels:
+    {{- include "mynah.labels" (dict "root" .root "component" .verb "bot" .name) | nindent 4 }}
+spec:
+  schedule: {{ .schedule.schedule | quote }}
+  timeZone: {{ .schedule.time_zone }}
+  suspend: {{ or .schedule.suspend .suspend | default false }}
+  concurrencyPolicy: Forbid
+  startingDeadlineSeconds: {{ .startWithin }}
+  successfulJobsHistoryLimit: 3
+  failedJobsHistoryLimit: 3
+  jobTemplate:
+    metadata:
+      labels:
+        {{- include "mynah.labels" (dict "root" .root "component" .verb "bot" .name) | nindent 8 }}
+    spec:
+      backoffLimit: {{ .retries }}
+      activeDeadlineSeconds: {{ .deadline }}
+      template:
+        metadata:
+          labels:
+            {{- include "mynah.podLabels" (dict "root" .root "component" .verb "bot" .name "reaches" .reaches) | nindent 12 }}
+        spec:
+          restartPolicy: Never
+          serviceAccountName: {{ include "mynah.name" (dict "root" .root "part" .account) }}
+          automountServiceAccountToken: false
+          enableServiceLinks: false
+          {{- include "mynah.priority" (dict "root" .root "part" "jobs") | nindent 10 }}
+          {{- include "mynah.pullSecrets" .root | nindent 10 }}
+          securityContext:
+            {{- include "mynah.podSecurity" . | nindent 12 }}
+          containers:
+            - name: {{ .verb }}
+              image: {{ include "mynah.image" (dict "root" .root "part" "jobs") }}
+              imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+              args: [{{ .verb }}, {{ .name }}]
+              env:
+                {{- .env | trim | nindent 16 }}
+              resources:
+                requests: {cpu: {{ .root.Values.jobs.cpu }}, memory: {{ .root.Values.jobs.memory }}}
+                limits: {memory: {{ .root.Values.jobs.memory }}}
+              securityContext:
+                {{- include "mynah.containerSecurity" . | nindent 16 }}
+              volumeMounts:
+                {{- include "mynah.volumeMounts" (dict "root" .root "bot" .name "store" (has "store" .reaches)) | nindent 16 }}
+          volumes:
+            {{- include "mynah.volumes" (dict "root" .root "bot" .name "store" (has "store" .reaches)) | nindent 12 }}
+{{- end }}

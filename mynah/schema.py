@@ -1,0 +1,169 @@
+"""The Helm chart's values: their schema, and the bot file's defaults, made from the models so that they never differ.
+
+    python -m mynah.schema values    > charts/mynah/values.schema.json
+    python -m mynah.schema defaults  > charts/mynah/files/bot-defaults.yaml
+
+The keys of the chart itself are here, in Helm's camelCase; charts/mynah/values.yaml says what each does.
+"""
+
+import json
+import sys
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from mynah.bot import BotSpec, Name, Quantity
+
+
+class Part(BaseModel):
+    """A part of the values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+
+class Images(Part):
+    jobs: str
+    training: str
+    serving: str
+    postgres: str
+    versitygw: str
+    pull_policy: Literal["Always", "IfNotPresent", "Never"]
+    pull_secrets: list[str]
+
+
+class Postgres(Part):
+    kind: Literal["local", "cloudnativepg", "external"]
+    size: Quantity
+    storage_class: str
+    instances: int = Field(ge=1)
+    secret: str
+    secret_key: str
+    cidrs: list[str]
+    port: int = Field(ge=1, le=65535)
+
+
+class Store(Part):
+    kind: Literal["local", "s3", "gs"]
+    bucket: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/]+)*$")
+    size: Quantity
+    storage_class: str
+    secret: str
+    endpoint: str = Field(pattern=r"^(https?://.+)?$")
+    region: str
+    service_account_annotations: dict[str, str]
+    cidrs: list[str]
+    port: int = Field(ge=1, le=65535)
+
+
+class XSimulator(Part):
+    enabled: bool
+
+
+class Jobs(Part):
+    cpu: Quantity
+    memory: Quantity
+
+
+class Serving(Part):
+    gpu_node_selector: dict[str, str]
+    gpu_tolerations: list[dict[str, Any]]
+
+
+class Training(Part):
+    head_cpu: Quantity
+    head_memory: Quantity
+    shared_memory: Quantity
+    deadline_seconds: int = Field(ge=60)
+    ttl_seconds: int = Field(ge=0)
+    backoff_limit: int = Field(ge=0)
+    gpu_node_selector: dict[str, str]
+    gpu_tolerations: list[dict[str, Any]]
+
+
+class NetworkPolicy(Part):
+    enabled: bool
+    callers: list[dict[str, Any]]
+    api_server_cidrs: list[str]
+    api_server_port: int = Field(ge=1, le=65535)
+
+
+class Priority(Part):
+    create: bool
+
+
+class Monitoring(Part):
+    pod_monitor: bool
+    rules: bool
+    dashboard: bool
+    namespace: str
+    labels: dict[str, str]
+
+
+class Tests(Part):
+    enabled: bool
+
+
+class Values(Part):
+    """All of values.yaml. Every key but the bots' has its default there, and none here."""
+
+    bots: dict[Name, BotSpec]
+    images: Images
+    postgres: Postgres
+    store: Store
+    x_simulator: XSimulator
+    jobs: Jobs
+    serving: Serving
+    training: Training
+    network_policy: NetworkPolicy
+    priority: Priority
+    monitoring: Monitoring
+    tests: Tests
+
+
+def values_schema() -> dict[str, Any]:
+    """The JSON schema of the chart's values, as Helm checks them."""
+    schema = Values.model_json_schema()
+    _tidy(schema)
+    schema["properties"]["global"] = {"type": "object"}  # Helm adds it where the chart is part of another
+    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart mynah", **schema}
+
+
+def bot_defaults() -> dict[str, Any]:
+    """What a bot file need not say."""
+    return {
+        name: field.get_default(call_default_factory=True).model_dump(mode="json")
+        if isinstance(field.default, BaseModel)
+        else field.default
+        for name, field in BotSpec.model_fields.items()
+        if not field.is_required()
+    }
+
+
+def _tidy(node: Any) -> None:
+    """In place: a map with checked keys admits no others, and what the parts say themselves is said once."""
+    if isinstance(node, list):
+        for item in node:
+            _tidy(item)
+    if not isinstance(node, dict):
+        return
+    if isinstance(node.get("title"), str):
+        del node["title"]
+    if "$ref" in node:
+        node.pop("default", None)
+    if "patternProperties" in node:
+        node["additionalProperties"] = False
+    for item in node.values():
+        _tidy(item)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["values"]:
+            print(json.dumps(values_schema(), indent=1, ensure_ascii=False))
+        case ["defaults"]:
+            print("# Made by `python -m mynah.schema defaults` from mynah/bot.py.")
+            print(yaml.safe_dump(bot_defaults(), sort_keys=False, allow_unicode=True), end="")
+        case _:
+            sys.exit(__doc__)
