@@ -246,5 +246,6 @@ def _load_checkpoint() -> dict[str, Any]:
 
 def read_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
     """The state that a checkpoint holds: step, history, seconds, model, and optimizer unless it is the last."""
-    with checkpoint.as_directory() as folder:
-        return torch.load(Path(folder, STATE), map_location="cpu", weights_only=True)
+    # Not checkpoint.as_directory(): its lock lies in a folder of /tmp that belongs to whoever used Ray there first.
+    with checkpoint.filesystem.open_input_file(f"{checkpoint.path}/{STATE}") as stream:
+        return torch.load(stream, map_location="cpu", weights_only=True)
