@@ -10,8 +10,10 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol, TypeAlias, assert_never
+from zoneinfo import ZoneInfo
 
 import psycopg
+from cronsim import CronSim
 
 from mynah import database
 from mynah.bot import Bot
@@ -23,6 +25,7 @@ from mynah.tweet import problem, urls, weight
 # seconds to minutes): one text is posted by both together.
 SAME_RUN = timedelta(minutes=10)
 ASK_UNKNOWN_FOR = timedelta(days=1)  # how long the account is asked again whether an `unknown` tweet was posted
+EARLY = timedelta(seconds=10)  # how far this clock may be behind the one that started a scheduled run
 LOOKS = 2  # how often to look for a post of whose fate the account said nothing
 
 
@@ -110,16 +113,23 @@ class Result:
 
 
 def post(
-    bot: Bot, connection: database.Connection, account: Account, *, dry_run: bool = False, pause: float = 3.0
+    bot: Bot,
+    connection: database.Connection,
+    account: Account,
+    *,
+    slot: datetime | None = None,
+    dry_run: bool = False,
+    pause: float = 3.0,
 ) -> Result:
     """Settle what a killed poster left, then post one random approved text.
 
+    With `slot`, the time of post.schedule that this run is for, only where that time has no post yet.
     `dry_run` shows what would be posted and changes nothing. `pause`: seconds before each look for a post whose
     fate is unknown. Raises MynahError where nothing could be posted, or where nobody knows; run again later.
     """
     if dry_run:
         return _dry_run(bot, connection, account)
-    poster = _Poster(bot, connection, account, pause)
+    poster = _Poster(bot, connection, account, pause, slot)
     try:
         with database.poster_lock(connection, bot.name) as alone:
             return poster.run() if alone else poster.result("busy", f"another poster of {bot.name} is at work")
@@ -131,15 +141,25 @@ def post(
 class _Poster:
     """One run of a poster that has the lock."""
 
-    def __init__(self, bot: Bot, connection: database.Connection, account: Account, pause: float) -> None:
-        self.bot, self.connection, self.account, self.pause = bot, connection, account, pause
+    def __init__(
+        self,
+        bot: Bot,
+        connection: database.Connection,
+        account: Account,
+        pause: float = 0,
+        slot: datetime | None = None,
+    ) -> None:
+        self.bot, self.connection, self.account, self.pause, self.slot = bot, connection, account, pause, slot
         self.notes: list[str] = []
 
     def run(self) -> Result:
         if settled := self.settle():
             return settled
         self.ask_about_unknown()
-        while tweet := database.claim(self.connection, self.bot.name):
+        if self.slot and (made := database.slot_tweet(self.connection, self.bot.name, self.slot)):
+            due = f"{self.slot:%Y-%m-%d %H:%M %Z}"
+            return self.result("nothing", f"the post of {due} is made already: tweet {made.id} is {made.state}", made)
+        while tweet := database.claim(self.connection, self.bot.name, self.slot):
             if reason := unfit(self.bot, tweet.text):  # an edit, or a changed bot file, may have made it so
                 database.release(self.connection, tweet.id, "rejected", reason)
                 self.note(f"tweet {tweet.id} is rejected: {reason}")
@@ -159,7 +179,7 @@ class _Poster:
                 recorded = self.record(tweet, found)
                 if recorded.outcome == "posted":
                     self.note(f"{who} had been posted: {found.url}")
-                    ending = ending if tweet.id in earlier else recorded
+                    ending = ending if self.slot or tweet.id in earlier else recorded
             elif tweet.id in settled:
                 database.release(self.connection, tweet.id, "approved", None)
                 self.note(f"{who} had not been posted: approved again")
@@ -261,12 +281,18 @@ def unfit(bot: Bot, text: str) -> str | None:
     return problem(text, bot.judge.max_weight)
 
 
+def last_due(bot: Bot, now: datetime) -> datetime:
+    """The time of post.schedule that a run started by the clock at `now` (aware) is for."""
+    zone = ZoneInfo(bot.post.time_zone)
+    return next(CronSim(bot.post.schedule, (now + EARLY).astimezone(zone), reverse=True))
+
+
 def nothing_to_post(bot: Bot) -> str:
     return f"nothing to post: no approved text; approve some with `mynah curate {bot.name}`"
 
 
 def _dry_run(bot: Bot, connection: database.Connection, account: Account) -> Result:
-    poster = _Poster(bot, connection, account, pause=0)
+    poster = _Poster(bot, connection, account)
     approved = database.list_tweets(connection, bot.name, "approved", 10_000)
     random.shuffle(approved)
     for tweet in approved:

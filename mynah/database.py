@@ -12,15 +12,14 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from mynah.errors import MynahError
@@ -133,6 +132,20 @@ def _embedded(home: Path) -> str:
             ) from None
 
 
+def _tweets(cursor: psycopg.Cursor[Any]) -> Callable[[Sequence[Any]], Tweet]:
+    """psycopg's row factory for rows of `tweets`.
+
+    Columns it does not know are left out: after a rollback, old code reads a table that a newer migration has widened.
+    """
+    columns = [column.name for column in cursor.description or ()]
+    known = {field.name for field in fields(Tweet)}
+
+    def tweet(values: Sequence[Any]) -> Tweet:
+        return Tweet(**{name: value for name, value in zip(columns, values, strict=True) if name in known})
+
+    return tweet
+
+
 def add_tweets(connection: Connection, bot: str, tweets: Iterable[NewTweet]) -> int:
     """Store texts, all or none; one that the bot already has is left as it is. Returns how many were new."""
     with connection.transaction(), connection.cursor() as cursor:
@@ -150,7 +163,7 @@ def add_tweets(connection: Connection, bot: str, tweets: Iterable[NewTweet]) -> 
 
 def list_tweets(connection: Connection, bot: str, state: str, limit: int) -> list[Tweet]:
     """The bot's tweets in one state, the best first; posted ones the newest first."""
-    with connection.cursor(row_factory=class_row(Tweet)) as cursor:
+    with connection.cursor(row_factory=_tweets) as cursor:
         return cursor.execute(
             """
             SELECT * FROM tweets WHERE bot = %s AND state = %s
@@ -197,19 +210,41 @@ def edit(connection: Connection, bot: str, id: int, text: str) -> bool:
     )
 
 
-def claim(connection: Connection, bot: str) -> Tweet | None:
-    """Take one random approved tweet for posting, or None. Two posters never get the same one."""
-    with connection.cursor(row_factory=class_row(Tweet)) as cursor:
+def claim(connection: Connection, bot: str, slot: datetime | None = None) -> Tweet | None:
+    """Take one random approved tweet for posting, or None. Two posters never get the same one.
+
+    `slot` is the time of post.schedule that the post is made for, which then counts as this tweet's.
+    """
+    with connection.cursor(row_factory=_tweets) as cursor:
         return cursor.execute(
             """
-            UPDATE tweets SET state = 'posting', claimed_at = now()
-            WHERE id = (
-                SELECT id FROM tweets WHERE bot = %s AND state = 'approved'
-                ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED
+            WITH claimed AS (
+                UPDATE tweets SET state = 'posting', claimed_at = now()
+                WHERE id = (
+                    SELECT id FROM tweets WHERE bot = %(bot)s AND state = 'approved'
+                    ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED
+                )
+                RETURNING *
+            ), taken AS (
+                INSERT INTO post_slots (bot, due, tweet_id)
+                SELECT bot, %(slot)s, id FROM claimed WHERE %(slot)s::timestamptz IS NOT NULL
+                ON CONFLICT (bot, due) DO UPDATE SET tweet_id = EXCLUDED.tweet_id
             )
-            RETURNING *
+            SELECT * FROM claimed
             """,
-            [bot],
+            {"bot": bot, "slot": slot},
+        ).fetchone()
+
+
+def slot_tweet(connection: Connection, bot: str, slot: datetime) -> Tweet | None:
+    """The tweet that was posted for a time of post.schedule, or may have been; None where the time has no post yet."""
+    with connection.cursor(row_factory=_tweets) as cursor:
+        return cursor.execute(
+            """
+            SELECT * FROM tweets WHERE state IN ('posting', 'posted', 'unknown')
+            AND id = (SELECT tweet_id FROM post_slots WHERE bot = %s AND due = %s)
+            """,
+            [bot, slot],
         ).fetchone()
 
 
@@ -234,7 +269,7 @@ def release(connection: Connection, id: int, state: str, reason: str | None) -> 
 
 def stale_claims(connection: Connection, bot: str, age: timedelta) -> list[Tweet]:
     """Tweets that a poster took at least `age` ago and never reported on: it was killed."""
-    with connection.cursor(row_factory=class_row(Tweet)) as cursor:
+    with connection.cursor(row_factory=_tweets) as cursor:
         return cursor.execute(
             "SELECT * FROM tweets WHERE bot = %s AND state = 'posting' AND claimed_at <= now() - %s ORDER BY id",
             [bot, age],
@@ -256,7 +291,7 @@ def poster_lock(connection: Connection, bot: str) -> Iterator[bool]:
 
 def get_tweet(connection: Connection, bot: str, id: int) -> Tweet | None:
     """One tweet of the bot by its id."""
-    with connection.cursor(row_factory=class_row(Tweet)) as cursor:
+    with connection.cursor(row_factory=_tweets) as cursor:
         return cursor.execute("SELECT * FROM tweets WHERE bot = %s AND id = %s", [bot, id]).fetchone()
 
 
@@ -277,7 +312,7 @@ def count_waiting(connection: Connection, bot: str, model: str) -> int:
 
 def best_texts(connection: Connection, bot: str, model: str, limit: int) -> list[Tweet]:
     """The best texts of one model that were not rejected."""
-    with connection.cursor(row_factory=class_row(Tweet)) as cursor:
+    with connection.cursor(row_factory=_tweets) as cursor:
         return cursor.execute(
             """
             SELECT * FROM tweets WHERE bot = %s AND model = %s AND state <> 'rejected'

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from jobs.outbox import Outbox
-from jobs.post import Duplicate, Outcome, Post, Posted, Refused, Result, Unavailable, Unknown, post
+from jobs.post import Duplicate, Outcome, Post, Posted, Refused, Result, Unavailable, Unknown, last_due, post
 from jobs.x import XAccount
 from mynah import database
 from mynah.bot import Bot
@@ -306,6 +306,61 @@ def test_what_a_killed_one_left_cannot_be_looked_up(bot: Bot, connection: Connec
     assert sorted(rows(connection).values()) == ["approved", "posting"]
 
 
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def test_a_time_of_the_schedule_has_one_post(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one", "two", "three")
+    account = Scripted()
+    assert run(bot, connection, account, slot=NOON).outcome == "posted"
+    second = run(bot, connection, account, slot=NOON)
+    assert second.outcome == "nothing"
+    assert "the post of 2026-11-21 12:00 UTC is made already: tweet" in second.summary()
+    assert run(bot, connection, account, slot=NOON + timedelta(hours=3)).outcome == "posted"
+    assert run(bot, connection, account).outcome == "posted"  # a person posts when a person likes
+    assert len(account.posts) == 3
+
+
+def test_a_time_whose_post_was_refused_has_another(bot: Bot, connection: Connection) -> None:
+    approve(connection, "one", "two")
+    account = Scripted(["refuse"])
+    with pytest.raises(MynahError):
+        run(bot, connection, account, slot=NOON)
+    assert run(bot, connection, account, slot=NOON).outcome == "posted"
+    assert run(bot, connection, account, slot=NOON).outcome == "nothing"
+    assert len(account.posts) == 1
+
+
+@pytest.mark.parametrize("step", ["die after", "post late"])
+def test_a_time_whose_post_may_be_made_has_no_other(bot: Bot, connection: Connection, step: str) -> None:
+    approve(connection, "one", "two")
+    account = Scripted([step])
+    with pytest.raises((Killed, MynahError)):
+        run(bot, connection, account, slot=NOON)
+    let_pass(connection, 60)
+    assert run(bot, connection, account, slot=NOON).outcome == "nothing"
+    assert len(account.posts) == 1
+    assert run(bot, connection, account, slot=NOON + timedelta(hours=3)).outcome == "posted"
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-11-21T11:59:40+00:00", "2026-11-21T09:00:00+00:00"),
+        ("2026-11-21T11:59:55+00:00", "2026-11-21T12:00:00+00:00"),  # started by a clock that is ahead
+        ("2026-11-21T12:00:00+00:00", "2026-11-21T12:00:00+00:00"),
+        ("2026-11-21T12:04:00+00:00", "2026-11-21T12:00:00+00:00"),
+    ],
+)
+def test_which_time_a_scheduled_run_is_for(bot: Bot, now: str, due: str) -> None:
+    assert last_due(bot, datetime.fromisoformat(now)) == datetime.fromisoformat(due)
+
+
+def test_the_schedule_goes_by_its_own_clock(bot: Bot) -> None:
+    kolkata = bot.model_copy(update={"post": bot.post.model_copy(update={"time_zone": "Asia/Kolkata"})})
+    assert last_due(kolkata, NOON) == datetime.fromisoformat("2026-11-21T15:00:00+05:30")
+
+
 def test_the_database_goes_away_after_posting(bot: Bot, connection: Connection, database_url: str) -> None:
     approve(connection, "one")
     account = Scripted()
@@ -470,7 +525,7 @@ class Poster(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.connection.execute("TRUNCATE tweets RESTART IDENTITY")
+        self.connection.execute("TRUNCATE tweets RESTART IDENTITY CASCADE")
         self.connection.execute(
             "SELECT setseed(0)"
         )  # which text a poster takes must not differ when a life is lived again

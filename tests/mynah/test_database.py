@@ -38,7 +38,7 @@ def test_a_text_is_kept_once_a_bot(connection: Connection) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.lists(st.sampled_from(STATES), min_size=1, max_size=6))
 def test_only_the_drawn_ways_lead_from_state_to_state(connection: Connection, path: list[str]) -> None:
-    connection.execute("TRUNCATE tweets")
+    connection.execute("TRUNCATE tweets CASCADE")
     add(connection, "text")
     at = "candidate"
     for to in path:
