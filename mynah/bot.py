@@ -22,9 +22,11 @@ from mynah.values import SetPath, apply_set, compose_with_lines
 
 def _cron(value: str) -> str:
     try:
-        CronSim(value, datetime.now())
+        first = next(CronSim(value, datetime.now()), None)
     except CronSimError as error:
         raise ValueError(f"not a cron expression ({error})") from None
+    if first is None:
+        raise ValueError("a cron expression of a day that never comes")
     if len(value.split()) != 5:
         raise ValueError("not a cron expression of five fields, as Kubernetes takes it")
     return value
@@ -239,8 +241,8 @@ class Serve(Section):
     """How a cluster serves the model; one machine needs none of this."""
 
     model: str | None = None
-    """The id of the model to serve. Without one, the InferenceService's storageUri says, and upgrades leave it;
-    taken out again, the bot has no model until that is set."""
+    """The id of the model to serve. Without one, `mynah promote` says, and upgrades leave it; taken out again, the
+    bot has no model until the next promotion."""
     accelerator: Literal["cpu", "gpu"] = "cpu"
     """cpu: our own runtime, with OpenVINO; gpu: KServe's runtime kserve-huggingfaceserver, with vLLM."""
     mode: Literal["standard", "knative"] = "standard"
@@ -255,6 +257,15 @@ class Serve(Section):
     """Memory a pod asks for and may not exceed."""
     gpus: int = Field(default=1, ge=1)
     """GPUs a pod, with accelerator gpu."""
+
+
+class Promote(Scheduled):
+    """When a cluster takes over a newly trained model; it judges it first, and keeps the old one otherwise."""
+
+    schedule: Cron | None = None
+    """Cron expression of looking for a new model; without one, only `mynah promote` promotes."""
+    max_slowdown: float = Field(default=2.0, ge=1)
+    """Refuse a model that takes this many times as long for an answer as the one that serves (medians)."""
 
 
 class BotSpec(Section):
@@ -280,6 +291,8 @@ class BotSpec(Section):
     """Training on a cluster."""
     serve: Serve = Serve()
     """Serving on a cluster."""
+    promote: Promote = Promote()
+    """Changing models on a cluster."""
 
 
 class BotFile(Section):

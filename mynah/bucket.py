@@ -6,6 +6,8 @@ Layout, below the bucket's address:
     <bot>/datasets/<id>/                       manifest dataset.json
     <bot>/runs/<id>/                           Ray Train's checkpoints
     <bot>/models/<id>/                         manifest model.json
+    <bot>/promotion.json                       which model served before, which were refused (a cluster's)
+    <bot>/logs/<pod>.txt                       what a cluster's training said
 
 A dataset or model folder is written once. Its manifest is written last and names every other file
 with its size and hash: without a manifest the folder does not exist.

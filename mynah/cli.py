@@ -132,6 +132,18 @@ def cli() -> None:
     """
 
 
+def namespace_option(function: F) -> F:
+    """For verbs that ask a cluster."""
+    return click.option("--namespace", metavar="NAME", help="Of the cluster, instead of kubectl's current one.")(
+        function
+    )
+
+
+def bot_name(bot: str) -> str:
+    """The name of the bot that BOT means, where its file is not needed."""
+    return Path(bot).stem if bot.endswith((".yaml", ".yml")) else bot
+
+
 def verb(function: F) -> F:
     """What every verb of a bot takes: BOT, --set and --json."""
     function = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
@@ -196,9 +208,24 @@ def dataset(bot: str, overrides: tuple[str, ...], as_json: bool, again: bool) ->
 
 @cli.command(epilog="Example: mynah train fortune --set bots.fortune.train.max_steps=20")
 @click.option("--again", is_flag=True, help="Train anew though this very model exists.")
+@click.option("--on", type=click.Choice(["kubernetes"]), help="Train there, as the chart says, instead of here.")
+@namespace_option
 @verb
-def train(bot: str, overrides: tuple[str, ...], as_json: bool, again: bool) -> None:
-    """Fine-tune the base model on the newest dataset and publish it. A killed run goes on from its checkpoint."""
+def train(
+    bot: str, overrides: tuple[str, ...], as_json: bool, again: bool, on: str | None, namespace: str | None
+) -> None:
+    """Fine-tune the base model on the newest dataset and publish it. A killed run goes on from its checkpoint.
+
+    On kubernetes, the bot file is the one that was installed there; only its name is taken from BOT.
+    """
+    if on == "kubernetes":
+        from jobs import remote
+        from jobs.cluster import connect
+
+        show(remote.train(bot_name(bot), overrides, again, connect(namespace)), as_json)
+        return
+    if namespace:
+        raise UsageError("--namespace goes with --on kubernetes")
     from training.train import train
 
     loaded, settings = load(bot, overrides)
@@ -217,7 +244,7 @@ def serve(bot: str, model: str | None, model_dir: Path | None, host: str, port: 
 
     BOT is the name to serve under; no bot file is read.
     """
-    name = Path(bot).stem if bot.endswith((".yaml", ".yml")) else bot
+    name = bot_name(bot)
     folder = model_dir or newest_model(Settings.read(os.environ), name, model)
     from serving.server import serve
 
@@ -294,15 +321,17 @@ def ids(what: tuple[str, ...]) -> list[int]:
 
 
 @cli.command(epilog="Example: mynah post fortune --dry-run")
+@click.option("--scheduled", is_flag=True, help="Only if the last time that post.schedule names has no post yet.")
 @click.option("--dry-run", is_flag=True, help="Show what would be posted, and change nothing.")
 @verb
-def post(bot: str, overrides: tuple[str, ...], as_json: bool, dry_run: bool) -> None:
+def post(bot: str, overrides: tuple[str, ...], as_json: bool, scheduled: bool, dry_run: bool) -> None:
     """Post one random approved text, to X or to the local outbox."""
-    from jobs.post import post
+    from jobs.post import last_due, post
 
     loaded, settings = load(bot, overrides)
+    slot = last_due(loaded, datetime.now(UTC)) if scheduled else None
     with settings.connect() as connection:
-        show(post(loaded, connection, account(settings, loaded.name), dry_run=dry_run), as_json)
+        show(post(loaded, connection, account(settings, loaded.name), slot=slot, dry_run=dry_run), as_json)
 
 
 def account(settings: Settings, bot: str) -> Any:
@@ -314,6 +343,51 @@ def account(settings: Settings, bot: str) -> Any:
     from jobs.outbox import Outbox
 
     return Outbox(settings.home / "outbox" / f"{bot}.jsonl")
+
+
+@cli.command(epilog="Examples: mynah promote fortune · mynah promote fortune 20261121T062141-0aba1d82 --namespace bots")
+@click.option("--force", is_flag=True, help="Promote it though its dev loss is no better.")
+@namespace_option
+@verb
+@click.argument("model", required=False)
+def promote(
+    bot: str, overrides: tuple[str, ...], as_json: bool, force: bool, namespace: str | None, model: str | None
+) -> None:
+    """On a cluster: judge MODEL (or the newest) as a canary, and serve it if it is good.
+
+    The model that serves now goes on until the new one answers, and stays where that is no good.
+    """
+    from jobs import remote
+    from jobs.cluster import connect
+    from jobs.promote import promote
+
+    cluster = connect(namespace)
+    if cluster.inside:
+        loaded, settings = load(bot, overrides)
+        show(promote(loaded, settings.bucket, cluster, model, force), as_json)
+    else:
+        name = bot_name(bot)
+        flags = [*(f"--set={override}" for override in overrides), *(["--force"] if force else [])]
+        show(remote.promote(name, ["promote", name, *([model] if model else []), *flags], cluster), as_json)
+
+
+@cli.command(epilog="Example: mynah rollback fortune")
+@namespace_option
+@verb
+def rollback(bot: str, overrides: tuple[str, ...], as_json: bool, namespace: str | None) -> None:
+    """On a cluster: serve the model again that served before the last promotion."""
+    from jobs import remote
+    from jobs.cluster import connect
+    from jobs.promote import rollback
+
+    cluster = connect(namespace)
+    if cluster.inside:
+        loaded, settings = load(bot, overrides)
+        show(rollback(loaded, settings.bucket, cluster), as_json)
+    else:
+        name = bot_name(bot)
+        flags = [f"--set={override}" for override in overrides]
+        show(remote.promote(name, ["rollback", name, *flags], cluster), as_json)
 
 
 @cli.command(epilog="Example: mynah status fortune")

@@ -1,7 +1,7 @@
 """python -m serving.empty NAME PORT: what answers in a cluster before a bot has its first model.
 
 The server is live and ready, so that an installation comes up whole; of the model it says in a sentence that there is
-none yet, and what to do. The first change of the InferenceService's storageUri replaces this pod by one with a model.
+none yet, and what to do. The first `mynah promote` replaces this pod by one with a model.
 """
 
 import sys
@@ -20,7 +20,7 @@ def application(name: str) -> Starlette:
         return JSONResponse({"live": True, "ready": True})
 
     async def none_yet(request: Request) -> Response:
-        reason = f"{name} has no model yet: train one, then set the InferenceService's storageUri to its folder"
+        reason = f"{name} has no model yet: `mynah train {name} --on kubernetes`, then `mynah promote {name}`"
         body = (
             {"message": reason, "type": "no_model", "code": 503} if request.url.path.startswith("/openai/") else reason
         )

@@ -1,4 +1,6 @@
-"""python -m training.job BOT BUCKET: what a Ray cluster on Kubernetes runs: `mynah dataset`, then `mynah train`.
+"""python -m training.job BOT BUCKET [FLAG…]: what a Ray cluster on Kubernetes runs: `mynah dataset`, `mynah train`.
+
+FLAGs are --set=… for both, and --again for train.
 
 All they print goes to stdout and, because the cluster is gone soon after, to BUCKET/BOT/logs/HOST.txt, HOST being the
 name of the head's pod. The exit status is that of the verb that failed, or 0.
@@ -8,18 +10,22 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from mynah.bucket import Bucket
 
 KEEP_EVERY = 15  # seconds between two copies of the growing log
 
 
-def run(bot: str, bucket: Bucket, host: str) -> int:
+def run(bot: str, bucket: Bucket, host: str, flags: Sequence[str] = ()) -> int:
     """Run both verbs; returns the exit status."""
     log = b""
     try:
         for verb in ("dataset", "train"):
-            with subprocess.Popen(["mynah", verb, bot], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            taken = [flag for flag in flags if verb == "train" or flag != "--again"]
+            with subprocess.Popen(
+                ["mynah", verb, bot, *taken], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ) as process:
                 kept = time.monotonic()
                 for line in process.stdout or ():
                     sys.stdout.buffer.write(line)
@@ -36,4 +42,4 @@ def run(bot: str, bucket: Bucket, host: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1], Bucket(sys.argv[2]), socket.gethostname()))
+    sys.exit(run(sys.argv[1], Bucket(sys.argv[2]), socket.gethostname(), sys.argv[3:]))

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+import mynah
 from mynah import bot as bot_file
 from mynah.schema import Values, bot_defaults, values_schema
 
@@ -66,3 +67,8 @@ def test_a_bot_is_the_same_with_the_defaults_that_the_chart_fills_in(path: Path,
 )
 def test_the_schema_refuses(broken: dict[str, Any]) -> None:
     assert list(Draft7Validator(values_schema()).iter_errors(values(**broken)))
+
+
+def test_the_chart_is_of_this_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    assert {chart["version"], chart["appVersion"]} == {mynah.__version__}

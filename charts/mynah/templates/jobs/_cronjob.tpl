@@ -1,5 +1,6 @@
 {{/* A CronJob that runs one verb of one bot: (dict "root" $ "name" BOT "verb" VERB "schedule" {…} "reaches" […]
-     "account" SERVICEACCOUNT "env" YAML "startWithin" seconds "deadline" seconds "retries" n). */}}
+     "account" SERVICEACCOUNT "token" true "flags" […] "env" YAML "startWithin" seconds "deadline" seconds "retries" n);
+     token and flags are optional. */}}
 {{- define "mynah.cronjob" }}
 ---
 apiVersion: batch/v1
@@ -30,7 +31,7 @@ spec:
         spec:
           restartPolicy: Never
           serviceAccountName: {{ include "mynah.name" (dict "root" .root "part" .account) }}
-          automountServiceAccountToken: false
+          automountServiceAccountToken: {{ .token | default false }}
           enableServiceLinks: false
           {{- include "mynah.priority" (dict "root" .root "part" "jobs") | nindent 10 }}
           {{- include "mynah.pullSecrets" .root | nindent 10 }}
@@ -40,7 +41,7 @@ spec:
             - name: {{ .verb }}
               image: {{ include "mynah.image" (dict "root" .root "part" "jobs") }}
               imagePullPolicy: {{ .root.Values.images.pullPolicy }}
-              args: [{{ .verb }}, {{ .name }}]
+              args: {{ concat (list .verb .name) (.flags | default list) | toJson }}
               env:
                 {{- .env | trim | nindent 16 }}
               resources:

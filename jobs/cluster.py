@@ -1,0 +1,142 @@
+"""The Kubernetes API: from a pod by its service account, elsewhere by the current context of kubectl."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import urllib3
+from kubernetes.client.exceptions import ApiException
+
+from mynah.errors import MynahError
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+POLL = 1.0  # seconds between two looks at an object
+TIMEOUT = 30  # seconds for an answer of the API server
+KINDS = {
+    "InferenceService": ("serving.kserve.io", "v1beta1", "inferenceservices"),
+    "RayJob": ("ray.io", "v1", "rayjobs"),
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A namespace of a cluster."""
+
+    api: Any
+    namespace: str
+    inside: bool
+    """Whether this process runs in the cluster, and so reaches its Services by name."""
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """A custom object; `kind` is a key of KINDS. Raises MynahError where there is none."""
+        group, version, plural = KINDS[kind]
+        api = kubernetes.client.CustomObjectsApi(self.api)
+        with asking(f"{kind} {name} in namespace {self.namespace}"):
+            found: dict[str, Any] = api.get_namespaced_custom_object(
+                group, version, self.namespace, plural, name, _request_timeout=TIMEOUT
+            )
+        return found
+
+    def patch(self, kind: str, name: str, operations: list[dict[str, Any]]) -> None:
+        """Apply a JSON patch (RFC 6902) to a custom object: all of its operations, or none."""
+        group, version, plural = KINDS[kind]
+        api = kubernetes.client.CustomObjectsApi(self.api)
+        with asking(f"{kind} {name} in namespace {self.namespace}"):
+            api.patch_namespaced_custom_object(
+                group, version, self.namespace, plural, name, operations, _request_timeout=TIMEOUT
+            )
+
+    def pods(self, selector: str) -> list[Any]:
+        """The pods that a label selector finds, the newest first."""
+        api = kubernetes.client.CoreV1Api(self.api)
+        with asking(f"pods in namespace {self.namespace}"):
+            pods = api.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=TIMEOUT).items
+        return sorted(pods, key=lambda pod: pod.metadata.creation_timestamp, reverse=True)
+
+    def last_line(self, pod: str, container: str) -> str:
+        """The last line a container said, in its latest life or the one before; "" where it said nothing."""
+        api = kubernetes.client.CoreV1Api(self.api)
+        for previous in (False, True):
+            try:
+                log = api.read_namespaced_pod_log(
+                    pod, self.namespace, container=container, tail_lines=20, previous=previous, _request_timeout=TIMEOUT
+                )
+            except ApiException:
+                continue
+            if lines := [line.strip() for line in str(log).splitlines() if line.strip()]:
+                return lines[-1]
+        return ""
+
+    def follow(self, pod: str, container: str) -> None:
+        """Copy a container's log to stderr as it comes, until it ends or breaks off."""
+        api = kubernetes.client.CoreV1Api(self.api)
+        try:
+            stream = api.read_namespaced_pod_log(
+                pod, self.namespace, container=container, follow=True, _preload_content=False
+            )
+            for chunk in stream.stream():
+                sys.stderr.write(chunk.decode(errors="replace"))
+                sys.stderr.flush()
+        except (ApiException, urllib3.exceptions.HTTPError) as error:
+            # What became of the pod's job is told by the job, not by its log.
+            print(f"the log of pod {pod} broke off: {error}", file=sys.stderr)
+
+
+def connect(namespace: str | None = None) -> Cluster:
+    """The cluster of this pod, or of kubectl's current context; `namespace` overrides theirs.
+
+    Raises MynahError where there is no cluster to talk to.
+    """
+    if os.environ.get("KUBERNETES_SERVICE_HOST") and NAMESPACE_FILE.exists():
+        kubernetes.config.load_incluster_config()
+        return Cluster(_client(), namespace or NAMESPACE_FILE.read_text().strip(), inside=True)
+    try:
+        kubernetes.config.load_kube_config()
+        _, context = kubernetes.config.list_kube_config_contexts()
+    except kubernetes.config.ConfigException as error:
+        raise MynahError(
+            f"no Kubernetes cluster is configured ({error}): set KUBECONFIG, or choose one with kubectl config"
+        ) from None
+    return Cluster(_client(), namespace or context["context"].get("namespace") or "default", inside=False)
+
+
+def _client() -> Any:
+    """A client that outlives a short absence of the API server: a request that changes nothing is repeated."""
+    configuration = kubernetes.client.Configuration.get_default_copy()
+    configuration.retries = urllib3.Retry(total=6, backoff_factor=0.5, status_forcelist=[429, 500, 502, 503, 504])
+    return kubernetes.client.ApiClient(configuration)
+
+
+def waits_for(pod: Any) -> str | None:
+    """What keeps a pod from running, in the cluster's words; None where nothing does."""
+    for condition in pod.status.conditions or []:
+        if condition.type == "PodScheduled" and condition.status == "False":
+            return str(condition.message)
+    for status in [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]:
+        waiting = status.state.waiting
+        if waiting and waiting.reason not in (None, "PodInitializing", "ContainerCreating"):
+            return f"container {status.name}: {waiting.reason}: {waiting.message or 'no message'}"
+    return None
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Around a request to the API server about `what`: its refusal becomes a MynahError of one line."""
+    try:
+        yield
+    except ApiException as error:
+        reasons = {
+            401: "the cluster does not know you: log in again",
+            403: "you may not: ask for the right to",
+            404: "there is none: is the chart installed here, and the namespace right (--namespace)?",
+            409: "somebody else changed it at the same moment: try again",
+            422: "somebody else changed it at the same moment, or the cluster finds it wrong: try again",
+        }
+        raise MynahError(f"{what}: {reasons.get(error.status, error.reason)} ({error.status})") from None
+    except urllib3.exceptions.HTTPError as error:
+        raise MynahError(f"{what}: the cluster's API server gives no answer ({type(error).__name__})") from None
