@@ -108,7 +108,7 @@ def connect(namespace: str | None = None) -> Cluster:
 def _client() -> Any:
     """A client that outlives a short absence of the API server: a request that changes nothing is repeated."""
     configuration = kubernetes.client.Configuration.get_default_copy()
-    configuration.retries = urllib3.Retry(total=6, backoff_factor=0.5, status_forcelist=[429, 500, 502, 503, 504])
+    configuration.retries = urllib3.Retry(total=4, backoff_factor=0.5, status_forcelist=[429, 500, 502, 503, 504])
     return kubernetes.client.ApiClient(configuration)
 
 

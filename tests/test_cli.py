@@ -11,7 +11,10 @@ import pytest
 from mynah import database
 
 REPO = Path(__file__).parent.parent
-VERBS = ("run", "scrape", "dataset", "train", "serve", "generate", "curate", "post", "status", "x-simulator")
+VERBS = (
+    *("run", "scrape", "dataset", "train", "serve", "generate", "curate", "post", "promote", "rollback", "status"),
+    "x-simulator",
+)
 BOT = """\
 bots:
   demo:
@@ -128,3 +131,42 @@ def test_curate_from_the_command_line(folder: Path, connection: database.Connect
     status = mynah(folder, "status", "demo", DATABASE_URL=url).stdout
     assert "tweets   1 rejected" in status
     assert "next     " in status
+
+
+@pytest.mark.parametrize("verb", [("train", "demo", "--on", "kubernetes"), ("promote", "demo"), ("rollback", "demo")])
+def test_no_cluster_to_ask(verb: tuple[str, ...], folder: Path) -> None:
+    line = complaint(mynah(folder, *verb, KUBECONFIG=str(folder / "none"), KUBERNETES_SERVICE_HOST=""), 1)
+    assert line.startswith("no Kubernetes cluster is configured")
+    assert line.endswith("set KUBECONFIG, or choose one with kubectl config")
+
+
+def kubectl_config(folder: Path) -> None:
+    """Of a cluster where nobody answers."""
+    config = {
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {}}],
+        "current-context": "c",
+    }
+    (folder / "config").write_text(json.dumps(config))
+
+
+def test_a_cluster_that_does_not_answer(folder: Path) -> None:
+    kubectl_config(folder)
+    line = complaint(
+        mynah(folder, "rollback", "demo", KUBECONFIG=str(folder / "config"), KUBERNETES_SERVICE_HOST=""), 1
+    )
+    assert line.startswith("CronJob demo-promote in namespace default: the cluster's API server gives no answer")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--on", "kubernetes", "--set", "bots.demo.ray.cpu=2"), "change it by helm upgrade"),
+        (("--on", "kubernetes", "--set", "bots.demo.train.workers=2"), "change it by helm upgrade"),
+        (("--namespace", "bots"), "--namespace goes with --on kubernetes"),
+    ],
+)
+def test_what_a_training_on_a_cluster_cannot_take(arguments: tuple[str, ...], says: str, folder: Path) -> None:
+    kubectl_config(folder)
+    assert says in complaint(mynah(folder, "train", "demo", *arguments, KUBECONFIG=str(folder / "config")), 2)
