@@ -72,9 +72,13 @@ class Cluster:
                 return lines[-1]
         return ""
 
-    def follow(self, pod: str, container: str) -> None:
-        """Copy a container's log to stderr as it comes, until it ends or breaks off."""
+    def follow(self, pod: str, container: str) -> str:
+        """Copy a container's log to stderr as it comes, until it ends or breaks off.
+
+        Returns what a verb of ours complained of in it: its last line that begins with "mynah: ", or "".
+        """
         api = kubernetes.client.CoreV1Api(self.api)
+        complaint, rest = "", b""
         try:
             stream = api.read_namespaced_pod_log(
                 pod, self.namespace, container=container, follow=True, _preload_content=False
@@ -82,9 +86,14 @@ class Cluster:
             for chunk in stream.stream():
                 sys.stderr.write(chunk.decode(errors="replace"))
                 sys.stderr.flush()
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"mynah: "):
+                        complaint = line.removeprefix(b"mynah: ").decode(errors="replace").strip()
         except (ApiException, urllib3.exceptions.HTTPError) as error:
             # What became of the pod's job is told by the job, not by its log.
             print(f"the log of pod {pod} broke off: {error}", file=sys.stderr)
+        return complaint
 
 
 def connect(namespace: str | None = None) -> Cluster:

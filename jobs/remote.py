@@ -47,9 +47,9 @@ def train(bot: str, overrides: Sequence[str], again: bool, cluster: Cluster) -> 
         flags = [*(f"--set={override}" for override in overrides), *(["--again"] if again else [])]
         name = _submit_rayjob(bot, flags, cluster)
         print(f"RayJob {name} submitted; Ctrl-C leaves it at work", file=sys.stderr)
-    status = _follow_rayjob(bot, name, cluster)
+    status, complaint = _follow_rayjob(bot, name, cluster)
     if status.get("jobStatus") != "SUCCEEDED":
-        why = status.get("message") or status.get("reason") or "its log above says why"
+        why = complaint or status.get("message") or status.get("reason") or "its log above says why"
         raise MynahError(f"RayJob {name} failed: {' '.join(str(why).split())}")
     group, version, plural = KINDS["RayJob"]
     with asking(f"RayJob {name} in namespace {cluster.namespace}"):
@@ -80,22 +80,21 @@ def promote(bot: str, arguments: Sequence[str], cluster: Cluster) -> Remote:
         metadata = kubernetes.client.V1ObjectMeta(generate_name=f"{bot}-promote-", labels=template.metadata.labels)
         job = batch.create_namespaced_job(cluster.namespace, kubernetes.client.V1Job(metadata=metadata, spec=spec))
     name = job.metadata.name
-    followed, said = "", ""
+    followed = said = complaint = ""
     while True:
         with asking(f"Job {name} in namespace {cluster.namespace}"):
             status = batch.read_namespaced_job_status(name, cluster.namespace, _request_timeout=TIMEOUT).status
         for pod in cluster.pods(f"job-name={name}")[:1]:
             if pod.status.phase != "Pending" and not followed:
                 followed = pod.metadata.name
-                cluster.follow(followed, container.name)
+                complaint = cluster.follow(followed, container.name)
             elif (why := waits_for(pod)) and why != said:
                 said = why
                 print(f"waiting: {why}", file=sys.stderr)
         if status.succeeded:
             return Remote(f"job {name}", cluster.namespace, time.monotonic() - begin)
         if failed := next((c for c in status.conditions or [] if c.type == "Failed" and c.status == "True"), None):
-            why = followed and cluster.last_line(followed, container.name).removeprefix("mynah: ")
-            raise MynahError(f"job {name} in namespace {cluster.namespace} failed: {why or failed.message}")
+            raise MynahError(f"job {name} in namespace {cluster.namespace} failed: {complaint or failed.message}")
         time.sleep(POLL)
 
 
@@ -123,19 +122,21 @@ def _submit_rayjob(bot: str, flags: Sequence[str], cluster: Cluster) -> str:
     return str(made["metadata"]["name"])
 
 
-def _follow_rayjob(bot: str, name: str, cluster: Cluster) -> dict[str, Any]:
-    """Show what a RayJob does, a failed try's successor too, until it has ended; returns its status."""
+def _follow_rayjob(bot: str, name: str, cluster: Cluster) -> tuple[dict[str, Any], str]:
+    """Show what a RayJob does, a failed try's successor too, until it has ended.
+
+    Returns its status, and what the last try complained of.
+    """
     followed: set[str] = set()
-    said = ""
+    said = complaint = ""
     while (status := cluster.get("RayJob", name).get("status", {})).get("jobDeploymentStatus") not in ENDED:
         for pod in cluster.pods(f"job-name={name}")[:1]:
             if pod.status.phase != "Pending" and pod.metadata.uid not in followed:
                 followed.add(pod.metadata.uid)
-                cluster.follow(pod.metadata.name, "ray-job-submitter")
+                complaint = cluster.follow(pod.metadata.name, "ray-job-submitter")
         for pod in cluster.pods(f"mynah/bot={bot},app.kubernetes.io/component=training"):
             if (why := waits_for(pod)) and why != said:
                 said = why
                 print(f"pod {pod.metadata.name} waits: {why}", file=sys.stderr)
         time.sleep(POLL)
-    found: dict[str, Any] = status
-    return found
+    return status, complaint
