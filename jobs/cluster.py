@@ -1,5 +1,6 @@
 """The Kubernetes API: from a pod by its service account, elsewhere by the current context of kubectl."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -48,7 +49,9 @@ class Cluster:
         api = kubernetes.client.CustomObjectsApi(self.api)
         with asking(f"{kind} {name} in namespace {self.namespace}"):
             api.patch_namespaced_custom_object(
-                group, version, self.namespace, plural, name, operations, _request_timeout=TIMEOUT
+                *(group, version, self.namespace, plural, name, operations),
+                _content_type="application/json-patch+json",  # else the client sends it as a merge patch
+                _request_timeout=TIMEOUT,
             )
 
     def pods(self, selector: str) -> list[Any]:
@@ -141,11 +144,17 @@ def asking(what: str) -> Iterator[None]:
     except ApiException as error:
         reasons = {
             401: "the cluster does not know you: log in again",
-            403: "you may not: ask for the right to",
             404: "there is none: is the chart installed here, and the namespace right (--namespace)?",
             409: "somebody else changed it at the same moment: try again",
-            422: "somebody else changed it at the same moment, or the cluster finds it wrong: try again",
         }
-        raise MynahError(f"{what}: {reasons.get(error.status, error.reason)} ({error.status})") from None
+        raise MynahError(f"{what}: {reasons.get(error.status) or _message(error)} ({error.status})") from None
     except urllib3.exceptions.HTTPError as error:
         raise MynahError(f"{what}: the cluster's API server gives no answer ({type(error).__name__})") from None
+
+
+def _message(error: ApiException) -> str:
+    """What the API server says is wrong, on one line."""
+    try:
+        return " ".join(str(json.loads(error.body)["message"]).split())
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)
