@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import kubernetes
+from kubernetes.client.exceptions import ApiException
 
 from jobs.cluster import POLL, TIMEOUT, Cluster, asking, waits_for
 from jobs.generate import serving_model
@@ -213,15 +214,17 @@ def _wait(cluster: Cluster, bot: str, deployment: str, address: str, component: 
     selector = f"mynah/bot={bot},app.kubernetes.io/component={component}"
     while time.monotonic() < deadline:
         time.sleep(POLL)
-        with asking(f"Deployments in namespace {cluster.namespace}"):
-            named = f"metadata.name={deployment}"
-            found = apps.list_namespaced_deployment(
-                cluster.namespace, field_selector=named, _request_timeout=TIMEOUT
-            ).items
-        if not found or address not in str(found[0].spec.template):
+        with asking(f"Deployment {deployment} in namespace {cluster.namespace}"):
+            try:
+                found = apps.read_namespaced_deployment(deployment, cluster.namespace, _request_timeout=TIMEOUT)
+            except ApiException as error:
+                if error.status != 404:
+                    raise
+                continue
+        if address not in str(found.spec.template):
             continue  # KServe has yet to see the change
-        status, wanted = found[0].status, found[0].spec.replicas or 1
-        whole = status.observed_generation == found[0].metadata.generation and wanted == (status.replicas or 0)
+        status, wanted = found.status, found.spec.replicas or 1
+        whole = status.observed_generation == found.metadata.generation and wanted == (status.replicas or 0)
         if whole and status.updated_replicas == status.available_replicas == wanted:
             return
         for pod in cluster.pods(selector):
