@@ -110,6 +110,8 @@ def work(config: dict[str, Any]) -> list[dict[str, Any]]:
     started = time.monotonic() - seconds
     if step == 0:
         history = [{"step": 0, **measure()}]
+    elif measured := [row["dev_loss"] for row in history if "dev_loss" in row]:
+        show(dev_loss=measured[-1])
     model.train()
     shown = 0.0
     while step < steps:
