@@ -29,6 +29,7 @@ from mynah.errors import MynahError
 CANARY = "canary"
 NONE_YET = "none"  # the folder that an installation begins with
 READY_WITHIN = 600.0  # seconds for a pod to fetch, load and warm up a model
+FORGOTTEN_WITHIN = 60.0  # seconds for an old pod to be asked no more
 REQUESTS = 10  # to the canary and, in turn, to the model that serves
 TOKENS = 16  # a request
 WORSE = 1.02  # how much higher the dev loss may be than the serving model's, on the same dataset
@@ -285,11 +286,19 @@ def _ask(endpoint: str, model: str, prompt: str, seconds: list[float]) -> str:
 
 
 def _check_serving(bot: Bot, id: str) -> None:
-    """The bot's own address answers, with the new model. Raises MynahError where it does not."""
-    with httpx.Client(base_url=f"http://{bot.name}", timeout=ANSWER) as client:
-        found = serving_model(client, bot.name)
-    if bot.serve.accelerator == "cpu" and found != id:  # KServe's GPU runtime does not tell the id
-        raise MynahError(f"http://{bot.name} answers with {found}")
+    """The bot's own address answers, with the new model. Raises MynahError where it does not.
+
+    For a moment after the update the old pod may still be asked: it ends only when the Service has forgotten it.
+    """
+    deadline = time.monotonic() + FORGOTTEN_WITHIN
+    while bot.serve.accelerator == "cpu":  # KServe's GPU runtime does not tell the id
+        with httpx.Client(base_url=f"http://{bot.name}", timeout=ANSWER) as client:
+            found = serving_model(client, bot.name)
+        if found == id:
+            break
+        if time.monotonic() > deadline:
+            raise MynahError(f"http://{bot.name} answers with {found} after {FORGOTTEN_WITHIN:.0f} s")
+        time.sleep(POLL)
     _ask(f"http://{bot.name}", bot.name, bot.generate.prompts[0], [])
 
 

@@ -100,6 +100,20 @@ class Bucket:
             finally:
                 partial.unlink(missing_ok=True)
 
+    def delete(self, *parts: str) -> None:
+        """Delete a folder with all that is in it; nothing happens where there is none."""
+        folder = self.path(*parts)
+        with self._explained():
+            found = self.filesystem.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+            # The deepest first: S3 servers that keep folders refuse to delete one that is not empty.
+            for info in sorted(found, key=lambda info: -str(info.path).count("/")):
+                if info.type == fs.FileType.Directory:
+                    self.filesystem.delete_dir(info.path)
+                else:
+                    self.filesystem.delete_file(info.path)
+            if self.filesystem.get_file_info(folder).type == fs.FileType.Directory:
+                self.filesystem.delete_dir(folder)
+
     def names(self, *parts: str) -> list[str]:
         """The names directly inside a folder, sorted, without hidden ones; [] where there is no folder."""
         with self._explained():

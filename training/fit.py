@@ -188,7 +188,7 @@ def _mend(bucket: Bucket, bot: str, run: str) -> None:
         bucket.filesystem.delete_file(bucket.path(bot, "runs", run, SNAPSHOT))
     for name in names:
         if name.startswith("checkpoint_") and name not in {*kept, SNAPSHOT}:
-            bucket.filesystem.delete_dir(bucket.path(bot, "runs", run, name))
+            bucket.delete(bot, "runs", run, name)
 
 
 def _root_cause(error: Exception, bot: str, logs: str) -> Exception:

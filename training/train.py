@@ -97,7 +97,7 @@ def train(bot: Bot, bucket: Bucket, home: Path, again: bool = False) -> Trained:
             "versions": _versions(),
         }
         whole = bucket.publish(folder, manifest, bot.name, "models", id)
-    bucket.filesystem.delete_dir(bucket.path(bot.name, "runs", id))
+    bucket.delete(bot.name, "runs", id)
     return _trained(whole, bot, bucket, home, skipped=False)
 
 

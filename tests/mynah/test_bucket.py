@@ -71,6 +71,17 @@ def test_a_folder_is_published_and_fetched_whole(bucket: Bucket, folder: Path, t
     assert (local / "model.json").is_file()
 
 
+def test_a_folder_is_deleted_with_all_in_it_and_nothing_else(bucket: Bucket) -> None:
+    for path in ("demo/runs/1/a", "demo/runs/1/deep/er/b", "demo/runs/12/c"):
+        bucket.write(b"x", *path.split("/"))
+    bucket.delete("demo", "runs", "1")
+    assert bucket.names("demo", "runs") == ["12"]
+    with pytest.raises(FileNotFoundError):
+        bucket.read("demo", "runs", "1", "deep", "er", "b")
+    assert bucket.read("demo", "runs", "12", "c") == b"x"
+    bucket.delete("demo", "runs", "1")  # there is nothing left to delete
+
+
 def test_a_folder_without_its_manifest_does_not_exist(bucket: Bucket, folder: Path, tmp_path: Path) -> None:
     bucket.write(b"half", "bot", "models", "m1", "weights")
     bucket.publish(folder, {}, "bot", "models", "m0")
