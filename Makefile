@@ -1,7 +1,8 @@
-# demo · test · lint; each sets up what it needs in .venv, once.
+# demo · test · test-cluster · images · lint; each sets up what it needs in .venv, once.
 #
 #   PYTHON=python3.12 make demo      another Python (3.11 or newer)
 #   TORCH_INDEX=URL make demo        take PyTorch from this index: without an NVIDIA GPU, PyTorch's CPU index (see README)
+#   MYNAH_TEST_CONTEXT=… make test-cluster    which cluster to test on (see tests/cluster/with-cluster)
 
 PYTHON      ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
@@ -9,10 +10,13 @@ VENV        := .venv
 BIN         := $(VENV)/bin
 PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
+# Docker where its engine answers, else buildah.
+BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
+VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: demo test lint check-python clean
+.PHONY: demo test test-cluster cluster-tests images lint check-python clean
 
 demo: $(VENV)/all.stamp
 	@$(BIN)/mynah run bots/fortune.yaml
@@ -21,11 +25,28 @@ test: $(VENV)/dev.stamp
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest tests --ignore tests/cluster --ignore tests/bench
 
+# On a real cluster, which with-cluster starts and ends; says so and does nothing where there is none.
+test-cluster:
+	@tests/cluster/with-cluster $(MAKE) --no-print-directory cluster-tests
+
+cluster-tests: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest tests/cluster --timeout 1800 --durations 0 --durations-min 1
+
+# As the chart asks for them by default.
+images:
+	@set -e; builder=$(BUILDER); for part in jobs training serving; do \
+	  BUILDAH_LAYERS=true $$builder build $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) --target $$part -t mynah/$$part:$(VERSION) .; \
+	done; \
+	for part in jobs training serving; do \
+	  echo "mynah/$$part:$(VERSION)  $$($$builder images --format '{{.Size}}' mynah/$$part:$(VERSION))"; \
+	done
+
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/helm lint --quiet charts/mynah -f bots/fortune.yaml
 
 $(VENV)/all.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: $(LOCKED) | check-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -127,6 +127,7 @@ def values_schema() -> dict[str, Any]:
     schema = Values.model_json_schema()
     _tidy(schema)
     schema["properties"]["global"] = {"type": "object"}  # Helm adds it where the chart is part of another
+    schema["propertyNames"]["enum"].append("global")
     return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart mynah", **schema}
 
 
@@ -142,7 +143,7 @@ def bot_defaults() -> dict[str, Any]:
 
 
 def _tidy(node: Any) -> None:
-    """In place: a map with checked keys admits no others, and what the parts say themselves is said once."""
+    """In place: a map with checked keys admits no others and names them, and what the parts say is said once."""
     if isinstance(node, list):
         for item in node:
             _tidy(item)
@@ -152,8 +153,12 @@ def _tidy(node: Any) -> None:
         del node["title"]
     if "$ref" in node:
         node.pop("default", None)
+    # Of a key that is not allowed, Helm tells no more than that; of propertyNames, it says which keys are.
     if "patternProperties" in node:
         node["additionalProperties"] = False
+        node["propertyNames"] = {"pattern": next(iter(node["patternProperties"]))}
+    elif node.get("additionalProperties") is False:
+        node["propertyNames"] = {"enum": sorted(node["properties"])}
     for item in node.values():
         _tidy(item)
 

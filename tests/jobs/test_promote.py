@@ -48,9 +48,7 @@ def bucket(tmp_path: Path) -> Bucket:
 
 def test_a_model_that_learnt_nothing_is_refused_and_remembered(bot: Bot, bucket: Bucket) -> None:
     cluster: Any = Cluster("20260101T000000-good")
-    with pytest.raises(
-        MynahError, match=r"20260101T000000-good goes on serving demo: its dev loss, 4.500 .*"
-    ):
+    with pytest.raises(MynahError, match=r"20260101T000000-good goes on serving demo: its dev loss, 4.500 .*"):
         promote(bot, bucket, cluster)
     assert Memory.read(bucket, "demo").refused == ("20260105T000000-nothing",)
     again = promote(bot, bucket, cluster)

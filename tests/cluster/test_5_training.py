@@ -1,0 +1,57 @@
+"""A fine-tuning on a Ray cluster in Kubernetes, whose head is killed half-way."""
+
+import json
+from pathlib import Path
+
+from tests.cluster import kube
+from tests.cluster.conftest import Training
+from tests.cluster.kube import BOT, kubectl
+
+READ = f"""
+import json, os
+from mynah.bucket import Bucket
+bucket = Bucket(os.environ["MYNAH_BUCKET"])
+print(json.dumps({{
+    "manifests": list(bucket.manifests({BOT!r}, "models")),
+    "runs": bucket.names({BOT!r}, "runs"),
+    "logs": {{name: bucket.read({BOT!r}, "logs", name).decode() for name in bucket.names({BOT!r}, "logs")}},
+}}))
+"""
+
+
+def test_a_training_goes_on_after_its_head_was_killed(
+    training: Training, model: str, release: str, figures: dict[str, str]
+) -> None:
+    figures["training, its Ray head killed once"] = f"{training.seconds:.0f} s for 6 steps"
+    assert training.killed
+    assert "checkpoint_00000006" not in training.checkpoint  # it was not done yet
+    kept = json.loads(kube.run_job(release, "scrape", script=READ).splitlines()[-1])
+    (manifest,) = kept["manifests"]
+    assert manifest["id"] == model
+    assert manifest["metrics"]["steps"] == 6
+    assert manifest["metrics"]["dev_loss"] < manifest["metrics"]["dev_loss_untuned"]
+    assert kept["runs"] == []
+    # Each head kept its log; the second one's shows that no step was repeated.
+    logs = kept["logs"]
+    assert f"{training.killed}.txt" in logs
+    second = "\n".join(text for name, text in logs.items() if name != f"{training.killed}.txt")
+    assert "going on from step 3" in second, logs
+
+
+def test_a_training_leaves_nothing_at_work(model: str, release: str) -> None:
+    def left() -> list[str]:
+        return kubectl(release, "get", "rayjobs,rayclusters,pods", "-l", "ray.io/cluster", "-o", "name").split()
+
+    assert kubectl(release, "get", "rayjobs", "-o", "name") == ""  # removed, because it succeeded
+    kube.wait("the Ray cluster to go", lambda: not left(), within=90)
+
+
+def test_the_model_folder_holds_what_servers_load(model: str, release: str) -> None:
+    script = f"""
+import os
+from mynah.bucket import Bucket
+print(*Bucket(os.environ["MYNAH_BUCKET"]).names({BOT!r}, "models", {model!r}))
+"""
+    names = set(kube.run_job(release, "scrape", script=script).split())
+    assert names >= {"model.json", "config.json", "model.safetensors", "tokenizer.json", "openvino"}
+    assert not any(Path(name).suffix == ".pt" for name in names)

@@ -1,0 +1,55 @@
+"""`skaffold run` gives the same as `helm install`, and `skaffold delete` leaves what the notes say."""
+
+import re
+import shlex
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import kube
+from tests.cluster.conftest import SKAFFOLD
+from tests.cluster.kube import RELEASE, helm, kubectl, run
+
+# Of these, a release's objects alone; pods and what KServe makes have random names.
+KINDS = "cronjobs,statefulsets,services,configmaps,secrets,serviceaccounts,roles,networkpolicies,inferenceservices"
+
+
+@pytest.fixture(scope="module")
+def ran(release: str, images: dict[str, str], skaffold: list[str], figures: dict[str, str]) -> Iterator[str]:
+    """What README says, to the letter; the namespace."""
+    here = objects(release)
+    helm(release, "uninstall", RELEASE, "--wait", "--timeout=3m")  # both would not fit on two cores
+    kube.make_namespace(SKAFFOLD)
+    begin = time.monotonic()
+    run("skaffold", "run", *skaffold, timeout=900)
+    kube.wait_until_ready(SKAFFOLD)
+    figures["skaffold run, images built before"] = f"{time.monotonic() - begin:.0f} s"
+    assert objects(SKAFFOLD) == here
+    yield SKAFFOLD
+    kube.delete_namespace(SKAFFOLD)
+
+
+def objects(namespace: str) -> set[str]:
+    """The names of a release's objects."""
+    selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/managed-by=Helm"
+    return set(kubectl(namespace, "get", KINDS, "-l", selector, "-o", "name").split())
+
+
+def test_skaffold_run_ends_in_the_state_of_helm_install(ran: str) -> None:
+    said = helm(ran, "test", RELEASE, "--timeout=3m")
+    assert said.count("Phase:          Succeeded") == 3, said
+
+
+def test_skaffold_delete_leaves_what_the_notes_say_and_no_more(ran: str, skaffold: list[str]) -> None:
+    notes = helm(ran, "get", "notes", RELEASE)
+    run("skaffold", "delete", *skaffold)
+    claims = {f"persistentvolumeclaim/data-{RELEASE}-{part}-0" for part in ("postgres", "store")}
+    secrets = {f"secret/{RELEASE}-{part}" for part in ("postgres", "store")}
+    kube.wait("the last pods to go", lambda: kube.leftovers(ran) == claims | secrets, within=90)
+    assert all(claim.partition("/")[2] in notes for claim in claims)
+    assert "the Secrets with their passwords" in notes
+
+    (command,) = re.findall(r"^ *(kubectl .*delete pvc,secret.*)$", notes, re.MULTILINE)
+    run(*shlex.split(command))
+    kube.wait("an empty namespace", lambda: not kube.leftovers(ran), within=60)
