@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,10 @@ def test_another_pod_talks_to_it_with_the_openai_client(
     (said,) = kube.run_pods(release, kube.pod("client", images["client"], command, {"mynah/endpoint-client": "true"}))
     assert said.startswith(f"{serving} '")
     assert int(said.splitlines()[1].split()[0]) >= 2
+    installed = kube.get(release, "inferenceservice", BOT)["metadata"]["creationTimestamp"]
+    figures["install → first prediction, by a model trained in between"] = (
+        f"{kube.seconds_between(installed, datetime.now(UTC).isoformat()):.0f} s"
+    )
     (pod,) = kube.serving_pods(release)
     figures["predictor's cold start"] = ", ".join(f"{step} {n:.0f} s" for step, n in kube.cold_start(pod))
 
