@@ -230,11 +230,6 @@ def job_pod(namespace: str, name: str) -> dict[str, Any]:
     return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default={})
 
 
-def is_running(pod: dict[str, Any]) -> bool:
-    statuses = pod.get("status", {}).get("containerStatuses", [])
-    return bool(statuses) and all("running" in status["state"] for status in statuses)
-
-
 def finish_job(namespace: str, name: str, within: float = 240) -> Job:
     """Wait until a job has ended, well or badly."""
 

@@ -30,6 +30,14 @@ with socket.create_server(("", 8090)) as listener:
         threading.Thread(target=serve, args=listener.accept()[:1]).start()
 """
 
+# A job that is at work for as long as it takes to kill something under it: the same command again and again.
+AGAIN = """
+import subprocess, sys
+for _ in range(20):
+    if code := subprocess.run(["mynah", *sys.argv[1:]]).returncode:
+        sys.exit(code)
+"""
+
 
 @pytest.fixture
 def hold(release: str, images: dict[str, str]) -> Iterator[Callable[[str], str]]:
@@ -157,8 +165,8 @@ def test_the_loop_goes_on_after_a_kill(
     name = server["metadata"]["name"] if victim == "predictor" else f"{RELEASE}-{victim}-0"
     uid = kube.get(release, "pod", name)["metadata"]["uid"]
     if victim == "store":
-        job = kube.start_job(release, "scrape")
-        wait("the scraper to be at work", lambda: kube.is_running(kube.job_pod(release, job)), every=0.1)
+        job = kube.start_job(release, "scrape", "scrape", BOT, script=AGAIN)
+        wait("the scraper to be at work", lambda: "new" in kubectl(release, "logs", f"job/{job}"))
     else:
         asked = requests_of(release, server)
         flags = [f"--set=bots.{BOT}.generate.{key}" for key in ("samples=100", "max_tokens=100")]
