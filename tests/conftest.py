@@ -13,6 +13,7 @@ from mynah import database
 REPO = Path(__file__).parent.parent
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the model hub
 
 
 @pytest.fixture(scope="session")
@@ -54,30 +55,46 @@ def connection(database_url: str, tmp_path: Path) -> Iterator[database.Connectio
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base model that trains in seconds: a random Llama of two layers with SmolLM2's real tokenizer."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of base models, with SmolLM2 converted into it."""
     from training.base import load_base
     from training.smollm2 import SMOLLM2
 
-    cache = Path(os.environ.get("MYNAH_TEST_CACHE") or tmp_path_factory.mktemp("cache"))
-    _, tokenizer = load_base(SMOLLM2, cache)
+    cache = tmp_path_factory.mktemp("models")
+    load_base(SMOLLM2, cache)
+    return cache
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(cache: Path) -> Path:
+    """SmolLM2's tokenizer, with SmolLM2."""
+    from training.smollm2 import SMOLLM2
+
+    return cache / SMOLLM2
+
+
+@pytest.fixture(scope="session")
+def tiny(tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with a random Llama of two layers and SmolLM2's real tokenizer: a base that trains in seconds."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        tie_word_embeddings=True,
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=49152,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=2,
+            tie_word_embeddings=True,
+        )
     )
     folder = tmp_path_factory.mktemp("tiny")
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    model.save_pretrained(folder)
+    PreTrainedTokenizerFast.from_pretrained(tokenizer_folder).save_pretrained(folder)
+    return str(folder)

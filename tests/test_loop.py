@@ -30,9 +30,9 @@ bots:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, tiny_base: Path) -> Path:
+def folder(tmp_path: Path, tiny: str) -> Path:
     (tmp_path / "bots").mkdir()
-    (tmp_path / "bots/demo.yaml").write_text(BOT.format(base=tiny_base))
+    (tmp_path / "bots/demo.yaml").write_text(BOT.format(base=tiny))
     sayings = [f"{who} {what} {which}." for who in WHO for what in WHAT for which in WHICH]
     (tmp_path / "sayings.txt").write_text("\n".join(sayings))
     return tmp_path
@@ -71,7 +71,7 @@ def test_from_texts_to_a_post_though_killed_in_every_step_and_again(folder: Path
                 break
         else:
             pytest.fail(f"step {step} was never reached")
-        time.sleep({"dataset": 20, "train": 1}.get(step, 0.2))  # well into the next step
+        time.sleep({"dataset": 8, "train": 1}.get(step, 0.2))  # well into the next step
         process.send_signal(signal.SIGKILL)
         process.communicate()
         wait_until_nobody_works_in(folder)

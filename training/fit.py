@@ -17,6 +17,7 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # how soon the end of the workers is seen
 
 import ray
 import ray.train
@@ -28,7 +29,8 @@ from mynah.bot import Bot
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
 from mynah.progress import progress
-from training.loop import Board, Job, read_checkpoint, work
+from training.board import Board, Job
+from training.loop import read_checkpoint, work
 
 OBJECT_STORE = 100 << 20  # bytes of shared memory: nothing large goes through it
 POLL_EVERY = 0.3  # seconds between two looks at the board

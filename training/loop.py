@@ -4,12 +4,9 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 import ray.train.torch
 import torch
 import torch.distributed as dist
@@ -17,45 +14,15 @@ from ray.train import Checkpoint, CheckpointUploadMode
 from transformers import PreTrainedModel
 
 from mynah.bot import Train
-from mynah.bucket import Bucket
 from mynah.document import unpack
 from mynah.errors import MynahError
 from training.base import load_base
 from training.blocks import PAD, begin_with_bos, encode, pack, pack_dev, rows_of_step
+from training.board import Job
 
 CLIP = 1.0  # the gradient's norm, at the most
 SHOW_EVERY = 0.5  # seconds between two rows shown to the driver
 STATE = "state.pt"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the workers are told."""
-
-    bot: str
-    dataset: str
-    run: str
-    bucket: Bucket
-    cache: Path
-    train: Train
-    threads: int | None
-    """Threads of a worker; None on a GPU."""
-    board: Any
-    """The `Board` actor."""
-
-
-@ray.remote(num_cpus=0)
-class Board:
-    """Where rank 0 writes how far it has come, and the driver reads it."""
-
-    def __init__(self) -> None:
-        self.row: dict[str, Any] = {}
-
-    def show(self, **row: Any) -> None:
-        self.row |= row
-
-    def read(self) -> dict[str, Any]:
-        return self.row
 
 
 def work(config: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,22 +1,15 @@
-"""A tiny model with a real tokenizer, and datasets of a few sentences."""
+"""Bots that tune the tiny model, and datasets of a few sentences."""
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the model hub
-
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mynah.bot import Bot
 from mynah.bucket import Bucket, new_id
 from mynah.document import Document, pack
-from training.base import load_base
-from training.smollm2 import SMOLLM2
 
 SENTENCES = [
     f"{who} {does} {what}."
@@ -26,19 +19,6 @@ SENTENCES = [
 ]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of base models, with SmolLM2 converted into it."""
-    cache = tmp_path_factory.mktemp("models")
-    load_base(SMOLLM2, cache)
-    return cache
-
-
-@pytest.fixture(scope="session")
-def tokenizer_folder(cache: Path) -> Path:
-    return cache / SMOLLM2
-
-
 @pytest.fixture
 def tokenizer(tokenizer_folder: Path) -> PreTrainedTokenizerFast:
     """SmolLM2's tokenizer, fresh."""
@@ -46,36 +26,9 @@ def tokenizer(tokenizer_folder: Path) -> PreTrainedTokenizerFast:
 
 
 @pytest.fixture
-def model() -> LlamaForCausalLM:
-    """A random Llama of two layers, with SmolLM2's vocabulary."""
-    return tiny_llama()
-
-
-@pytest.fixture(scope="session")
-def tiny(tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder with the tiny model and SmolLM2's tokenizer: a base that trains in seconds."""
-    folder = tmp_path_factory.mktemp("tiny")
-    tiny_llama().save_pretrained(folder)
-    PreTrainedTokenizerFast.from_pretrained(tokenizer_folder).save_pretrained(folder)
-    return str(folder)
-
-
-def tiny_llama() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=49152,
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=2,
-            tie_word_embeddings=True,
-        )
-    )
+def model(tiny: str) -> LlamaForCausalLM:
+    """The tiny model, fresh."""
+    return LlamaForCausalLM.from_pretrained(tiny)
 
 
 @pytest.fixture(scope="session")

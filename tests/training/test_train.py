@@ -26,8 +26,9 @@ from mynah.bucket import Bucket
 from mynah.document import unpack
 from mynah.errors import MynahError
 from training.blocks import encode, pack_dev
+from training.board import Job
 from training.fit import SNAPSHOT, _mend, _root_cause
-from training.loop import Job, dev_loss, work
+from training.loop import dev_loss, work
 from training.train import train
 
 MakeBot = Callable[..., Bot]

@@ -1,0 +1,40 @@
+"""What the driver and the workers share. Ray's controller and the board's process import this, and no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from mynah.bot import Train
+from mynah.bucket import Bucket
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the workers are told."""
+
+    bot: str
+    dataset: str
+    run: str
+    bucket: Bucket
+    cache: Path
+    train: Train
+    threads: int | None
+    """Threads of a worker; None on a GPU."""
+    board: Any
+    """The `Board` actor."""
+
+
+@ray.remote(num_cpus=0)
+class Board:
+    """Where rank 0 writes how far it has come, and the driver reads it."""
+
+    def __init__(self) -> None:
+        self.row: dict[str, Any] = {}
+
+    def show(self, **row: Any) -> None:
+        self.row |= row
+
+    def read(self) -> dict[str, Any]:
+        return self.row
