@@ -8,7 +8,8 @@ PYTHON      ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
 VENV        := .venv
 BIN         := $(VENV)/bin
-PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Most of what is installed is never imported: what is, is compiled then.
+PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
@@ -38,7 +39,7 @@ images:
 	  BUILDAH_LAYERS=true $$builder build $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) --target $$part -t mynah/$$part:$(VERSION) .; \
 	done; \
 	for part in jobs training serving; do \
-	  echo "mynah/$$part:$(VERSION)  $$($$builder images --format '{{.Size}}' mynah/$$part:$(VERSION))"; \
+	  echo "mynah/$$part:$(VERSION)  $$($$builder images --format '{{.Size}}' mynah/$$part:$(VERSION) | head -1)"; \
 	done
 
 lint: $(VENV)/dev.stamp
