@@ -8,13 +8,14 @@ PYTHON      ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
 VENV        := .venv
 BIN         := $(VENV)/bin
-# Most of what is installed is never imported: what is, is compiled then.
+# Most of what is installed is never imported; what is, is compiled then, and must be kept.
 PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
+unexport PYTHONDONTWRITEBYTECODE
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
 
 .PHONY: demo test test-cluster cluster-tests images lint check-python clean
