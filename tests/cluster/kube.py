@@ -35,10 +35,10 @@ class Failed(AssertionError):
     """A command that failed, with what it said."""
 
 
-def run(*command: Any, stdin: str | None = None, timeout: float = 300, check: bool = True) -> Any:
-    """Run a command in the repository's root; its CompletedProcess. Raises Failed unless it exits 0."""
+def run(*command: Any, stdin: str | None = None, timeout: float = 300, check: bool = True, cwd: Path = ROOT) -> Any:
+    """Run a command, in the repository's root; its CompletedProcess. Raises Failed unless it exits 0."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, input=stdin, text=True, capture_output=True, timeout=timeout, cwd=ROOT)
+    done = subprocess.run(words, input=stdin, text=True, capture_output=True, timeout=timeout, cwd=cwd)
     if check and done.returncode:
         said = (done.stderr.strip() + "\n" + done.stdout.strip()).strip()
         raise Failed(f"exit {done.returncode} of {shlex.join(words)[:300]}\n{said[-4000:]}")

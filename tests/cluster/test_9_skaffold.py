@@ -1,9 +1,12 @@
 """`skaffold run` gives the same as `helm install`, and `skaffold delete` leaves what the notes say."""
 
+import json
 import re
 import shlex
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +56,30 @@ def test_skaffold_delete_leaves_what_the_notes_say_and_no_more(ran: str, skaffol
     (command,) = re.findall(r"^ *(kubectl .*delete pvc,secret.*)$", notes, re.MULTILINE)
     run(*shlex.split(command))
     kube.wait("an empty namespace", lambda: not kube.leftovers(ran), within=60)
+
+
+def test_a_change_of_one_file_rebuilds_one_layer(
+    images: dict[str, str], skaffold: list[str], figures: dict[str, str], tmp_path: Path
+) -> None:
+    changed = tmp_path / "mynah"
+    shutil.copytree(kube.ROOT, changed, ignore=shutil.ignore_patterns(".*", "*.egg-info", "__pycache__"))
+    with (changed / "jobs" / "status.py").open("a") as file:
+        file.write("# changed\n")
+    begin = time.monotonic()
+    run("skaffold", "build", *skaffold, "--file-output", tmp_path / "builds.json", cwd=changed, timeout=900)
+    figures["skaffold build after a change to one file"] = f"{time.monotonic() - begin:.0f} s"
+    builds = json.loads((tmp_path / "builds.json").read_text())["builds"]
+    rebuilt = {build["imageName"].removeprefix("mynah/"): layers(build["tag"]) for build in builds}
+    built = {part: layers(images[part]) for part in rebuilt}
+    assert rebuilt["jobs"][:-1] == built["jobs"][:-1]
+    assert rebuilt["jobs"][-1] != built["jobs"][-1]
+    assert rebuilt["training"] == built["training"]
+    assert rebuilt["serving"] == built["serving"]
+
+
+def layers(image: str) -> list[str]:
+    """The digests of an image's layers, the lowest first."""
+    tag = image.partition("@")[0]
+    if kube.container_tool() == "docker":
+        return list(json.loads(run("docker", "image", "inspect", tag).stdout)[0]["RootFS"]["Layers"])
+    return list(json.loads(run("buildah", "inspect", "--type", "image", tag).stdout)["OCIv1"]["rootfs"]["diff_ids"])
