@@ -76,25 +76,11 @@ def tokenizer_folder(cache: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tokenizer_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with a random Llama of two layers and SmolLM2's real tokenizer: a base that trains in seconds."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=49152,
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            bos_token_id=1,
-            eos_token_id=2,
-            pad_token_id=2,
-            tie_word_embeddings=True,
-        )
-    )
+    from tests.llama import tiny_llama
+
     folder = tmp_path_factory.mktemp("tiny")
-    model.save_pretrained(folder)
+    tiny_llama(49152, bos=1, eos=2, pad_token_id=2, tie_word_embeddings=True).save_pretrained(folder)
     PreTrainedTokenizerFast.from_pretrained(tokenizer_folder).save_pretrained(folder)
     return str(folder)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import kube
-from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, helm, kubectl, run, wait
+from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, WAITING, helm, kubectl, run, wait
 
 NAMESPACE = "mynah-test"
 EMPTY = "mynah-test-empty"
@@ -97,8 +97,7 @@ def release(images: dict[str, str], figures: dict[str, str]) -> Iterator[str]:
     """The bot, installed with everything inside the cluster; the namespace."""
     kube.make_namespace(NAMESPACE)
     begin = time.monotonic()
-    flags = (*VALUES, *kube.image_flags(images), "--wait", "--wait-for-jobs", "--timeout=5m")
-    helm(NAMESPACE, "install", RELEASE, CHART, *flags)
+    helm(NAMESPACE, "install", RELEASE, CHART, *VALUES, *kube.image_flags(images), *WAITING)
     figures["helm install --wait"] = f"{time.monotonic() - begin:.0f} s"
     kube.wait_until_ready(NAMESPACE)
     figures["install → all ready"] = f"{time.monotonic() - begin:.0f} s"
@@ -142,13 +141,12 @@ def training(release: str) -> Iterator[Training]:
         kube.kill(release, head)
         training.killed = head
 
-    threads = [threading.Thread(target=target, daemon=True) for target in (listen, kill_head)]
-    for thread in threads:
-        thread.start()
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    threading.Thread(target=kill_head, daemon=True).start()
     yield training
     process.kill()
-    for thread in threads[:1]:
-        thread.join()
+    listener.join()
 
 
 def checkpoint(namespace: str) -> str | None:

@@ -24,6 +24,7 @@ CHART = ROOT / "charts" / "mynah"
 BOT = "fortune"
 RELEASE = "mynah"
 VALUES = ("-f", ROOT / "bots" / "fortune.yaml", "-f", Path(__file__).with_name("values.yaml"))
+WAITING = ("--wait", "--wait-for-jobs", "--timeout=5m")
 RESTRICTED = ("pod-security.kubernetes.io/enforce=restricted", "pod-security.kubernetes.io/warn=restricted")
 OURS = "mynah/test"  # marks namespaces that the tests may delete
 # What a pod needs to pass the Pod Security level `restricted`.
@@ -362,3 +363,13 @@ def container_tool() -> str:
     if shutil.which("docker") and subprocess.run(["docker", "version"], capture_output=True).returncode == 0:
         return "docker"
     return "buildah"
+
+
+def inspect_image(image: str) -> tuple[dict[str, Any], list[str]]:
+    """The configuration of an image, and the digests of its layers, the lowest first."""
+    tag = image.partition("@")[0]
+    if container_tool() == "docker":
+        found = json.loads(run("docker", "image", "inspect", tag).stdout)[0]
+        return found["Config"], found["RootFS"]["Layers"]
+    found = json.loads(run("buildah", "inspect", "--type", "image", tag).stdout)["OCIv1"]
+    return found["config"], found["rootfs"]["diff_ids"]

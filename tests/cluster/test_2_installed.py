@@ -44,11 +44,7 @@ def test_the_namespace_is_restricted_and_no_container_may_be_root(release: str) 
 
 @pytest.mark.parametrize("part", ["jobs", "training", "serving"])
 def test_our_images_have_a_numeric_user_that_is_not_root(images: dict[str, str], part: str) -> None:
-    tag = images[part].partition("@")[0]
-    if kube.container_tool() == "docker":
-        config = json.loads(run("docker", "image", "inspect", tag).stdout)[0]["Config"]
-    else:
-        config = json.loads(run("buildah", "inspect", "--type", "image", tag).stdout)["OCIv1"]["config"]
+    config, _ = kube.inspect_image(images[part])
     assert config["User"] == "10001:10001"
     assert config["Labels"]["org.opencontainers.image.title"] == f"mynah {part}"
 

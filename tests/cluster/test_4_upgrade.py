@@ -8,10 +8,9 @@ import yaml
 
 from tests.cluster import kube
 from tests.cluster.conftest import UPGRADE
-from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, helm, run
+from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, WAITING, helm, run
 
 RELEASED = Path(__file__).with_name("releases") / "mynah-0.1.0.tgz"
-FLAGS = (*VALUES, "--wait", "--wait-for-jobs", "--timeout=5m")
 WRITE = f"""
 import os, pathlib
 from mynah import database
@@ -26,7 +25,7 @@ with database.connect(os.environ.get("DATABASE_URL", ""), pathlib.Path("/tmp")) 
 def released(images: dict[str, str]) -> Iterator[str]:
     """The previous release, with rows of its own making, one of them posted; the namespace."""
     kube.make_namespace(UPGRADE)
-    helm(UPGRADE, "install", RELEASE, RELEASED, *FLAGS, *kube.image_flags(images, "released-"))
+    helm(UPGRADE, "install", RELEASE, RELEASED, *VALUES, *kube.image_flags(images, "released-"), *WAITING)
     kube.wait_until_ready(UPGRADE)
     kube.run_job(UPGRADE, "generate", script=WRITE)
     assert "posted tweet" in kube.run_job(UPGRADE, "post")
@@ -39,7 +38,7 @@ def released(images: dict[str, str]) -> Iterator[str]:
 def upgraded(released: str, images: dict[str, str]) -> dict[int, str]:
     """The same, upgraded to this chart; the tweets as they were before."""
     before = kube.tweets(released)
-    helm(released, "upgrade", RELEASE, CHART, *FLAGS, *kube.image_flags(images))
+    helm(released, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images), *WAITING)
     kube.wait_until_ready(released)
     return before
 
@@ -66,7 +65,7 @@ def test_the_new_poster_posts_the_old_rows(released: str, upgraded: dict[int, st
 
 def test_after_a_rollback_the_old_poster_works_on_the_new_tables(released: str, upgraded: dict[int, str]) -> None:
     new = migrations(released)
-    helm(released, "rollback", RELEASE, "1", "--wait", "--wait-for-jobs", "--timeout=5m")
+    helm(released, "rollback", RELEASE, "1", *WAITING)
     kube.wait_until_ready(released)
     said = kube.run_job(released, "post", script="import mynah; print(mynah.__version__)")
     assert said.strip() == "0.1.0"

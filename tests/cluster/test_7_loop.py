@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cluster import kube
-from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, helm, wait
+from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, WAITING, helm, wait
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,8 @@ def scheduled(release: str, images: dict[str, str]) -> datetime:
     """The one minute of the year at which the post's CronJob fires: soon."""
     due = (datetime.now(UTC) + timedelta(seconds=80)).replace(second=0, microsecond=0)
     schedule = f"{due:%-M %-H %-d %-m} *"
-    flags = (*VALUES, *kube.image_flags(images), "--wait", "--wait-for-jobs", "--timeout=5m")
-    helm(release, "upgrade", RELEASE, CHART, *flags, f"--set=bots.{BOT}.post.schedule={schedule}")
+    flags = (*VALUES, *kube.image_flags(images), f"--set=bots.{BOT}.post.schedule={schedule}")
+    helm(release, "upgrade", RELEASE, CHART, *flags, *WAITING)
     assert datetime.now(UTC) < due, "the upgrade took too long"
     return due
 

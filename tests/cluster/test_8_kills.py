@@ -49,9 +49,9 @@ def hold(release: str, images: dict[str, str]) -> Iterator[Callable[[str], str]]
         name = f"hold-{what}"
         labels = {**ours, "mynah/reaches-x-simulator": "true", "test": "hold"}
         command = ["python", "-c", HOLD, f"{RELEASE}-x-simulator", what]
-        pods = [kube.pod(name, images["jobs"], command, labels)]
+        pod = kube.pod(name, images["jobs"], command, labels)
         kubectl(release, "apply", "-f", "-", stdin=json.dumps(POLICIES))
-        kubectl(release, "create", "-f", "-", stdin=json.dumps(pods[0]))
+        kubectl(release, "create", "-f", "-", stdin=json.dumps(pod))
         started.append(name)
         wait(f"{name} to listen", lambda: "listening" in kubectl(release, "logs", name))
         return f"http://{kube.get(release, 'pod', name)['status']['podIP']}:8090"

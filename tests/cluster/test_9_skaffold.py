@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster import kube
 from tests.cluster.conftest import SKAFFOLD
-from tests.cluster.kube import RELEASE, helm, kubectl, run
+from tests.cluster.kube import RELEASE, helm, inspect_image, kubectl, run
 
 # Of these, a release's objects alone; pods and what KServe makes have random names.
 KINDS = "cronjobs,statefulsets,services,configmaps,secrets,serviceaccounts,roles,networkpolicies,inferenceservices"
@@ -69,17 +69,9 @@ def test_a_change_of_one_file_rebuilds_one_layer(
     run("skaffold", "build", *skaffold, "--file-output", tmp_path / "builds.json", cwd=changed, timeout=900)
     figures["skaffold build after a change to one file"] = f"{time.monotonic() - begin:.0f} s"
     builds = json.loads((tmp_path / "builds.json").read_text())["builds"]
-    rebuilt = {build["imageName"].removeprefix("mynah/"): layers(build["tag"]) for build in builds}
-    built = {part: layers(images[part]) for part in rebuilt}
+    rebuilt = {build["imageName"].removeprefix("mynah/"): inspect_image(build["tag"])[1] for build in builds}
+    built = {part: inspect_image(images[part])[1] for part in rebuilt}
     assert rebuilt["jobs"][:-1] == built["jobs"][:-1]
     assert rebuilt["jobs"][-1] != built["jobs"][-1]
     assert rebuilt["training"] == built["training"]
     assert rebuilt["serving"] == built["serving"]
-
-
-def layers(image: str) -> list[str]:
-    """The digests of an image's layers, the lowest first."""
-    tag = image.partition("@")[0]
-    if kube.container_tool() == "docker":
-        return list(json.loads(run("docker", "image", "inspect", tag).stdout)[0]["RootFS"]["Layers"])
-    return list(json.loads(run("buildah", "inspect", "--type", "image", tag).stdout)["OCIv1"]["rootfs"]["diff_ids"])

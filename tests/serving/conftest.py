@@ -43,8 +43,9 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder as `mynah train` publishes it; a two-layer Llama that says SAYINGS."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
+    from tests.llama import tiny_llama
     from training.publish import write_model
 
     bpe = Tokenizer(models.BPE())
@@ -59,20 +60,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # matrices this small are only slowed by more
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=CONTEXT,
-            bos_token_id=0,
-            eos_token_id=1,
-        )
-    )
+    model = tiny_llama(len(tokenizer), bos=0, eos=1, max_position_embeddings=CONTEXT)
     rows = [[0, *tokenizer(text, add_special_tokens=False).input_ids, 1] for text in SAYINGS]
     rows.append([0, *tokenizer(ENDLESS, add_special_tokens=False).input_ids])
     longest = max(map(len, rows))

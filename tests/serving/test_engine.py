@@ -25,8 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import openvino
     from openvino_tokenizers import convert_tokenizer
     from tokenizers import Tokenizer, decoders, models, normalizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
+    from tests.llama import tiny_llama
     from training.publish import write_model
 
     bpe = Tokenizer(models.BPE(unk_token="<unk>"))
@@ -38,19 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False)
     bpe.train_from_iterator(words, trainer)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            max_position_embeddings=256,
-            bos_token_id=1,
-            eos_token_id=2,
-        )
-    )
+    model = tiny_llama(len(tokenizer), bos=1, eos=2, max_position_embeddings=256)
     without_bos = convert_tokenizer(tokenizer)
     folder = tmp_path_factory.mktemp("untrained")
     write_model(model, tokenizer, folder, Generate())
