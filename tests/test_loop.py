@@ -117,8 +117,8 @@ def wait_until_nobody_works_in(folder: Path) -> None:
             try:
                 if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
                     left.append(process.cmdline()[:4])
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
+            except (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError):
+                continue  # a process that is just ending has a folder in /proc, but no working directory any more
         if not left:
             return
         time.sleep(0.2)

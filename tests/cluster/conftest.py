@@ -6,7 +6,6 @@ trains while the files before test_5 run.
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -150,11 +149,11 @@ def training(release: str) -> Iterator[Training]:
 
 
 def checkpoint(namespace: str) -> str | None:
-    """The names in the run's folder, once Ray's record there names a whole checkpoint that is not the last."""
-    folder = f"/data/mynah/{BOT}/runs"
-    script = f"cd {folder} 2>/dev/null && cd * && cat checkpoint_manager_snapshot.json && ls"
+    """The names in the run's folder, once Ray's record there says that the checkpoint of step 3, of 6, is whole."""
+    script = f"cd /data/mynah/{BOT}/runs/* && cat checkpoint_manager_snapshot.json && ls"
     said = kubectl(namespace, "exec", f"{RELEASE}-store-0", "-c", "store", "--", "sh", "-c", script)
-    return said if re.search(r"checkpoint_0+3\b", said.partition("}")[2] or said) else None
+    record, end = json.JSONDecoder().raw_decode(said)
+    return said[end:] if record["latest_checkpoint_result"]["checkpoint_dir_name"] == "checkpoint_00000003" else None
 
 
 @pytest.fixture(scope="session")

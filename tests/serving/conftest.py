@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,8 @@ def running(folder: Path, scratch: Path) -> Iterator[Server]:
         process.kill()
         process.wait()
         for child in children:
-            child.kill()
+            with suppress(psutil.NoSuchProcess):  # it ends by itself when its parent does
+                child.kill()
 
 
 @pytest.fixture(scope="session")
