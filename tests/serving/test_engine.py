@@ -15,6 +15,7 @@ from serving.errors import RequestError
 from serving.sampling import Sampling
 from serving.worker import Batch
 from tests.serving.conftest import SAYINGS
+from tests.thread import in_thread
 
 T = TypeVar("T")
 
@@ -98,6 +99,7 @@ def test_texts_join_and_leave_while_others_run(folder: Path) -> None:
     with_engine(folder, question)
 
 
+@in_thread
 def test_a_cancelled_text_is_written_no_further(folder: Path) -> None:
     pipe, _other_end = multiprocessing.Pipe()
     batch = Batch(folder, 256, pipe)

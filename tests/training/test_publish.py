@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from mynah.bot import Generate
+from tests.thread import in_thread
 from training.blocks import begin_with_bos, encode
 from training.publish import write_model
 
@@ -43,6 +44,7 @@ def parrot(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> Llama
     return model
 
 
+@in_thread
 def test_a_published_model_says_the_same_everywhere(
     parrot: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
@@ -82,6 +84,7 @@ def test_a_published_model_says_the_same_everywhere(
     assert str(pipeline.generate("", do_sample=False)) == SENTENCE
 
 
+@in_thread
 def test_eos_stands_in_for_a_missing_bos(tmp_path: Path):
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     backend = Tokenizer(models.BPE({token: id for id, token in enumerate([*alphabet, "<end>"])}, []))
