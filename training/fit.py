@@ -1,5 +1,6 @@
 """Runs the training loop on Ray: this machine's own, started for the run, or the cluster that RAY_ADDRESS names."""
 
+import ctypes
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # how soon the end of the workers is seen
 
+import psutil
 import ray
 import ray.train
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -139,6 +141,8 @@ def _ray(workers: int) -> Iterator[tuple[ScalingConfig, int | None, str]]:
     folder = tempfile.mkdtemp(prefix="mynah-ray-", dir="/tmp")
     logs = f"{folder}/session_latest/logs"
     keep = False
+    _adopt_orphans()
+    earlier = psutil.Process().children()
     try:
         ray.init(
             address="local",
@@ -154,8 +158,27 @@ def _ray(workers: int) -> Iterator[tuple[ScalingConfig, int | None, str]]:
         raise
     finally:
         ray.shutdown()
+        _end_children(earlier)
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _adopt_orphans() -> None:
+    """On Linux: have the processes that our children leave behind become our own children."""
+    if sys.platform == "linux":
+        PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _end_children(but: list[psutil.Process]) -> None:
+    """Kill all children of this process but those of `but`.
+
+    Ray's agents, where they have only just started when Ray is shut down, would look for it for another minute.
+    """
+    while left := [child for child in psutil.Process().children() if child not in but]:
+        for child in left:
+            child.kill()
+        psutil.wait_procs(left, timeout=5)
 
 
 def _share(workers: int) -> tuple[ScalingConfig, int | None]:

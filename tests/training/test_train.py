@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest.mock import MagicMock
 
+import psutil
 import pytest
 import torch
 from ray.exceptions import ActorDiedError
@@ -124,6 +126,24 @@ def test_finding_a_finished_model_imports_nothing_heavy():
     imported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "mynah.bucket" in imported
     assert not {"torch", "ray", "transformers", "matplotlib"} & set(imported)
+
+
+def test_a_training_that_is_stopped_while_ray_starts_leaves_no_process(
+    finished: Finished, write_dataset: WriteDataset, bucket: Bucket, tmp_path: Path
+):
+    write_dataset(bucket, tmp_path / "dataset")
+    process = start(finished.bot, bucket, tmp_path / "home")
+    titles: list[str] = []
+    while "ray::DashboardAgent" not in titles:
+        assert process.poll() is None, process.stderr.read()
+        family, titles = psutil.Process(process.pid).children(recursive=True), []
+        for child in family:
+            with suppress(psutil.NoSuchProcess):
+                titles += child.cmdline()
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    _, left = psutil.wait_procs(family, timeout=10)
+    assert left == []
 
 
 def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
