@@ -10,7 +10,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +177,8 @@ def _end_children(but: list[psutil.Process]) -> None:
     """
     while left := [child for child in psutil.Process().children() if child not in but]:
         for child in left:
-            child.kill()
+            with suppress(psutil.NoSuchProcess):  # Ray may have seen its end already
+                child.kill()
         psutil.wait_procs(left, timeout=5)
 
 
