@@ -1,8 +1,8 @@
 # Three images, one target each, for the chart and for `docker run`:
 #
-#   jobs       scrape, generate, curate, post, status, migrations      (mynah, scrapers, jobs)
+#   jobs       scrape, generate, curate, post, status, migrations      (mynah, scrapers, jobs, simulators)
 #   training   dataset and train, alone or in a Ray cluster            (mynah, training)
-#   serving    the model server, and the stand-in for X's API          (mynah, serving)
+#   serving    the model server                                        (mynah, serving)
 #
 #   docker build --target jobs -t mynah/jobs .
 #   docker build --target training --build-arg TORCH_INDEX=… -t mynah/training .
@@ -42,6 +42,7 @@ WORKDIR /opt/mynah
 COPY mynah mynah
 COPY scrapers scrapers
 COPY jobs jobs
+COPY simulators simulators
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
 FROM ${PYTHON} AS training-source
@@ -59,8 +60,8 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash .
 FROM runtime AS jobs
 LABEL org.opencontainers.image.title="mynah jobs" \
       org.opencontainers.image.description="What runs and exits: scrape, generate, curate, post, status"
-COPY --from=requirements /requirements/scrapers.txt /requirements/jobs.txt ./
-RUN --mount=type=cache,target=/root/.cache/pip pip --python /opt/venv/bin/python install -c constraints.txt -r scrapers.txt -r jobs.txt
+COPY --from=requirements /requirements/scrapers.txt /requirements/jobs.txt /requirements/simulators.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip pip --python /opt/venv/bin/python install -c constraints.txt -r scrapers.txt -r jobs.txt -r simulators.txt
 WORKDIR /var/lib/mynah
 COPY --from=jobs-source /opt/mynah /opt/mynah
 USER 10001:10001

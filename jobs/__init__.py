@@ -1,0 +1,1 @@
+"""What runs and exits: generate, post, promote, status, run."""

@@ -20,10 +20,10 @@ import httpx
 import kubernetes
 from kubernetes.client.exceptions import ApiException
 
-from jobs.cluster import POLL, TIMEOUT, Cluster, asking, waits_for
-from jobs.generate import serving_model
+from jobs.kubernetes.client import POLL, TIMEOUT, Cluster, asking, waits_for
 from mynah.bot import Bot
 from mynah.bucket import Bucket
+from mynah.endpoint import serving_model
 from mynah.errors import MynahError
 
 CANARY = "canary"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
@@ -21,15 +21,10 @@ from jobs.status import dev_losses
 from mynah import database
 from mynah.bot import Bot
 from mynah.errors import MynahError
+from mynah.settings import Settings
 
 STEPS = ("scrape", "dataset", "train", "serve", "generate", "post")
 READY_WITHIN = 180.0  # seconds a model may take to load
-
-
-class Place(Protocol):
-    """Where the loop keeps its tweets."""
-
-    def connect(self) -> database.Connection: ...
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ class Report:
         return f"a person approves them: mynah curate {self.bot} approve ID …"
 
 
-def run_loop(bot: Bot, file: str, overrides: Sequence[str], place: Place, again: str | None) -> Report:
+def run_loop(bot: Bot, file: str, overrides: Sequence[str], settings: Settings, again: str | None) -> Report:
     """Run every step of `bot`'s loop that is not done, then say how it went.
 
     `file` and `overrides` are handed on to each verb. `again` repeats dataset, train or generate and what
@@ -80,7 +75,7 @@ def run_loop(bot: Bot, file: str, overrides: Sequence[str], place: Place, again:
     steps.show("train", trained)
     model = str(trained["id"])
 
-    with place.connect() as connection:
+    with settings.connect() as connection:
         waiting = database.count_waiting(connection, bot.name, model)
         if waiting and "generate" not in repeat:
             print(f"  serve, generate: {waiting} texts of this model wait already", file=sys.stderr)

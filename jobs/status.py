@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import httpx
 from cronsim import CronSim
 
-from jobs.generate import serving_model
 from mynah import database
 from mynah.bot import Bot
 from mynah.bucket import Bucket
+from mynah.endpoint import serving_model
 from mynah.errors import MynahError
 
 

@@ -1,1 +1,1 @@
-"""Where texts come from: one module a source, each with `scrape(source) -> Iterator[Document]`."""
+"""Where texts come from: a module per kind of source."""

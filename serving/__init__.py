@@ -1,1 +1,1 @@
-"""The model server: one model, over KServe V1, Open Inference Protocol V2 and OpenAI's completions."""
+"""What stays up: the model server, and what Prometheus reads of Postgres."""

@@ -12,7 +12,7 @@ import uvicorn
 from mynah.bot import Bot, FileSource
 from mynah.database import Tweet
 from mynah.journal import opened
-from serving.x_simulator import application
+from simulators.x.api import application
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from jobs.outbox import Outbox
+from jobs.accounts.outbox import Outbox
+from jobs.accounts.x import XAccount
 from jobs.post import Duplicate, Outcome, Post, Posted, Refused, Result, Unavailable, Unknown, last_due, post
-from jobs.x import XAccount
 from mynah import database
 from mynah.bot import Bot
 from mynah.database import Connection, NewTweet, Tweet
 from mynah.errors import MynahError
-from serving.x_simulator import DEMO_KEYS
+from simulators.x.api import DEMO_KEYS
 
 KEYS = tuple(DEMO_KEYS.values())
 
@@ -418,12 +418,12 @@ POSTER = """
 import os, pathlib, signal, sys
 from datetime import timedelta
 sys.path.insert(0, sys.argv[4])
-from jobs.outbox import Outbox
+from jobs.accounts.outbox import Outbox
 from jobs.post import post
-from jobs.x import XAccount
+from jobs.accounts.x import XAccount
 from mynah import database
 from mynah.bot import Bot, FileSource
-from serving.x_simulator import DEMO_KEYS
+from simulators.x.api import DEMO_KEYS
 url, where, moment = sys.argv[1:4]
 account = XAccount(*DEMO_KEYS.values(), api_url=where) if where.startswith("http") else Outbox(pathlib.Path(where))
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)

@@ -5,7 +5,7 @@
 {{- $gpu := eq $ray.accelerator "gpu" -}}
 {{- $image := include "mynah.image" (dict "root" .root "part" "training") -}}
 # Driver and dataset are on the head, which does no training itself.
-entrypoint: python -m training.job {{ .name }} {{ include "mynah.bucket" .root }}
+entrypoint: mynah ray-job {{ .name }}
 submissionMode: K8sJobMode
 shutdownAfterJobFinishes: true
 ttlSecondsAfterFinished: {{ $training.ttlSeconds }}

@@ -1,0 +1,1 @@
+"""The cluster: its API, and the jobs that are submitted to it."""

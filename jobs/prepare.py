@@ -1,0 +1,42 @@
+"""What must be there before the first run: the tables in Postgres, and a folder for a bot that has no model yet."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from mynah import database
+from mynah.errors import MynahError, UsageError
+from mynah.settings import Settings
+
+WAIT = 120.0  # seconds for Postgres and the store, which may be starting just now
+POLL = 2.0  # seconds
+
+
+def migrate(settings: Settings) -> str:
+    """Make the tables that are missing; says which. Raises UsageError without a server of one's own."""
+    if settings.database_url is None:
+        raise UsageError("neither DATABASE_URL nor PG* is set, and the embedded Postgres migrates by itself")
+    with database.connect(settings.database_url, settings.home) as connection:
+        done = database.migrate(connection)
+    return f"migrated: {', '.join(done)}" if done else "nothing to migrate"
+
+
+def prepare(settings: Settings, bots: Sequence[str]) -> str:
+    """Migrate, and write for each bot the folder models/none that its InferenceService begins with.
+
+    Asks for two minutes while Postgres or the store does not answer. Raises MynahError after that.
+    """
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            said = migrate(settings)
+            for bot in bots:
+                settings.bucket.write(b"no model yet\n", bot, "models", "none", "no-model-yet")
+            return said
+        except UsageError:
+            raise
+        except MynahError as error:
+            if time.monotonic() > deadline:
+                raise
+            print(error, file=sys.stderr, flush=True)
+            time.sleep(POLL)

@@ -1,0 +1,201 @@
+"""The jobs' verbs."""
+
+import click
+
+from mynah.errors import UsageError
+from mynah.options import bot_name, load, on_kubernetes, show, verb
+
+STATES = ("candidate", "approved", "posting", "posted", "rejected", "unknown")
+
+
+@click.command(epilog="Example: mynah run bots/fortune.yaml --again train")
+@click.option(
+    "--again",
+    type=click.Choice(["dataset", "train", "generate"]),
+    help="Repeat this step and those after it, though they are done.",
+)
+@verb
+def run(bot: str, overrides: tuple[str, ...], as_json: bool, again: str | None) -> None:
+    """All of it, once, on this machine: scrape, dataset, train, serve, generate, post. Skips what is done."""
+    from jobs.run import run_loop
+    from mynah.bot import find
+
+    loaded, settings = load(bot, overrides)
+    with settings.alone(loaded.name, "run"):
+        show(run_loop(loaded, str(find(bot, settings.bots)), overrides, settings, again), as_json)
+
+
+@click.command("train")
+@click.option("--again", is_flag=True)
+@on_kubernetes
+@verb
+def train_on_kubernetes(
+    bot: str, overrides: tuple[str, ...], as_json: bool, again: bool, on: str, namespace: str | None
+) -> None:
+    """`mynah train BOT --on kubernetes`: the bot file is the one that was installed there."""
+    from jobs.kubernetes import submit
+    from jobs.kubernetes.client import connect
+
+    show(submit.train(bot_name(bot), overrides, again, connect(namespace)), as_json)
+
+
+@click.command(epilog="Example: mynah generate fortune --endpoint http://127.0.0.1:8080")
+@click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
+@verb
+def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str | None) -> None:
+    """Ask the served model for texts; judge and store them."""
+    from jobs.generate import generate
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(generate(loaded, settings.bucket, connection, endpoint or settings.endpoint), as_json)
+
+
+@click.command(
+    epilog="Examples: mynah curate fortune · mynah curate fortune approve 3 8 · "
+    "mynah curate fortune reject 4 --reason 'off topic' · mynah curate fortune edit 5 'A better text.'"
+)
+@verb
+@click.argument("action", default="list", type=click.Choice(["list", "approve", "reject", "putback", "edit"]))
+@click.argument("what", nargs=-1)
+@click.option("--state", default="candidate", show_default=True, type=click.Choice(STATES), help="For list.")
+@click.option("--limit", default=20, show_default=True, help="For list.")
+@click.option("--reason", default="a person said no", show_default=True, help="For reject.")
+def curate(
+    bot: str,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    action: str,
+    what: tuple[str, ...],
+    state: str,
+    limit: int,
+    reason: str,
+) -> None:
+    """List, approve, reject, put back or edit what the bot may say.
+
+    ACTION is followed by the ids it is about; edit by one id and the new text.
+    """
+    from mynah import curation
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        if action == "list":
+            show(curation.list_state(loaded, connection, state, limit), as_json)
+        elif action == "edit":
+            if len(what) != 2:
+                raise UsageError("edit takes one id and the new text: mynah curate BOT edit ID 'TEXT'")
+            show(curation.edit(loaded, connection, _ids(what[:1])[0], what[1]), as_json)
+        else:
+            to = {"approve": "approved", "reject": "rejected", "putback": "candidate"}[action]
+            show(curation.decide(loaded, connection, _ids(what), to, reason if to == "rejected" else None), as_json)
+
+
+def _ids(what: tuple[str, ...]) -> list[int]:
+    if not what or not all(word.isdecimal() for word in what):
+        raise UsageError("name tweets by their ids, e.g. mynah curate BOT approve 3 8")
+    return [int(word) for word in what]
+
+
+@click.command(epilog="Example: mynah post fortune --dry-run")
+@click.option("--scheduled", is_flag=True, help="Only if the last time that post.schedule names has no post yet.")
+@click.option("--dry-run", is_flag=True, help="Show what would be posted, and change nothing.")
+@verb
+def post(bot: str, overrides: tuple[str, ...], as_json: bool, scheduled: bool, dry_run: bool) -> None:
+    """Post one random approved text, to X or to the local outbox."""
+    from datetime import UTC, datetime
+
+    from jobs.accounts import open_account
+    from jobs.post import last_due, post
+
+    loaded, settings = load(bot, overrides)
+    slot = last_due(loaded, datetime.now(UTC)) if scheduled else None
+    with settings.connect() as connection:
+        show(post(loaded, connection, open_account(loaded.name, settings), slot=slot, dry_run=dry_run), as_json)
+
+
+@click.command(
+    epilog="Examples: mynah promote fortune · mynah promote fortune 20261121T062141-0aba1d82 --namespace bots"
+)
+@click.option("--force", is_flag=True, help="Promote it though its dev loss is no better.")
+@click.option("--namespace", metavar="NAME", help="Of the cluster, instead of kubectl's current one.")
+@verb
+@click.argument("model", required=False)
+def promote(
+    bot: str, overrides: tuple[str, ...], as_json: bool, force: bool, namespace: str | None, model: str | None
+) -> None:
+    """On a cluster: judge MODEL (or the newest) as a canary, and serve it if it is good.
+
+    The model that serves now goes on until the new one answers, and stays where that is no good.
+    """
+    from jobs.kubernetes import submit
+    from jobs.kubernetes.client import connect
+    from jobs.promote import promote
+
+    cluster = connect(namespace)
+    if cluster.inside:
+        loaded, settings = load(bot, overrides)
+        show(promote(loaded, settings.bucket, cluster, model, force), as_json)
+    else:
+        name = bot_name(bot)
+        flags = [*(f"--set={override}" for override in overrides), *(["--force"] if force else [])]
+        show(submit.promote(name, ["promote", name, *([model] if model else []), *flags], cluster), as_json)
+
+
+@click.command(epilog="Example: mynah rollback fortune")
+@click.option("--namespace", metavar="NAME", help="Of the cluster, instead of kubectl's current one.")
+@verb
+def rollback(bot: str, overrides: tuple[str, ...], as_json: bool, namespace: str | None) -> None:
+    """On a cluster: serve the model again that served before the last promotion."""
+    from jobs.kubernetes import submit
+    from jobs.kubernetes.client import connect
+    from jobs.promote import rollback
+
+    cluster = connect(namespace)
+    if cluster.inside:
+        loaded, settings = load(bot, overrides)
+        show(rollback(loaded, settings.bucket, cluster), as_json)
+    else:
+        name = bot_name(bot)
+        flags = [f"--set={override}" for override in overrides]
+        show(submit.promote(name, ["rollback", name, *flags], cluster), as_json)
+
+
+@click.command(epilog="Example: mynah status fortune")
+@click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
+@verb
+def status(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str | None) -> None:
+    """Where the loop stands: texts by state, last model with its losses, what serves, last and next post."""
+    from datetime import UTC, datetime
+
+    from jobs.status import status
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        endpoint = endpoint or settings.endpoint
+        show(status(loaded, settings.bucket, connection, endpoint, datetime.now(UTC)), as_json)
+
+
+@click.command(epilog="Example: DATABASE_URL=postgresql://… mynah migrate")
+def migrate() -> None:
+    """Make the tables in a Postgres server of your own; what is there already stays.
+
+    The embedded server needs none of it, and on a cluster the chart's prepare job does it.
+    """
+    import os
+
+    from jobs.prepare import migrate
+    from mynah.settings import Settings
+
+    click.echo(migrate(Settings.read(os.environ)))
+
+
+@click.command(hidden=True, epilog="Example: mynah prepare fortune jokes")
+@click.argument("bots", nargs=-1, metavar="BOT…")
+def prepare(bots: tuple[str, ...]) -> None:
+    """What must be there before a cluster's pods: the tables, and a folder that says "no model yet" for each bot."""
+    import os
+
+    from jobs.prepare import prepare
+    from mynah.settings import Settings
+
+    click.echo(prepare(Settings.read(os.environ), bots))

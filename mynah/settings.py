@@ -1,0 +1,117 @@
+"""The environment, read once, here alone. Ray's and the clouds' own variables are theirs."""
+
+import fcntl
+import getpass
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mynah.errors import MynahError, UsageError
+
+if TYPE_CHECKING:
+    from mynah.bucket import Bucket
+    from mynah.database import Connection
+
+PG_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGUSER", "PGPORT")
+X_KEYS = ("X_API_KEY", "X_API_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the variables say that `mynah --help` lists; an empty one counts as not set."""
+
+    home: Path
+    """MYNAH_HOME, absolute: where local state lies."""
+    bucket_url: str
+    database_url: str | None
+    """libpq's connection string; "" leaves everything to PG*; None: the embedded server."""
+    bots: Path
+    endpoint: str
+    allow_private: bool
+    """Whether http sources may lead to private addresses."""
+    data: Path | None
+    """The only folder whose files a source may read; None: any regular file of this machine."""
+    user: str
+    """Who decides: written beside every decision and promotion."""
+    environment: Mapping[str, str]
+    """The rest, for `keys` and `x_api_url`."""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the environment."""
+        home = Path(env.get("MYNAH_HOME") or ".mynah").expanduser().absolute()
+        # Any of PG*: an empty connection string leaves the rest to libpq.
+        database_url = env.get("DATABASE_URL") or ("" if any(env.get(name) for name in PG_VARIABLES) else None)
+        data = env.get("MYNAH_DATA")
+        return cls(
+            home=home,
+            bucket_url=env.get("MYNAH_BUCKET") or f"file://{home / 'bucket'}",
+            database_url=database_url,
+            bots=Path(env.get("MYNAH_BOTS") or "bots"),
+            endpoint=env.get("MYNAH_ENDPOINT") or "http://127.0.0.1:8080",
+            allow_private=env.get("MYNAH_ALLOW_PRIVATE", "") not in ("", "0"),
+            data=Path(data).expanduser().absolute() if data else None,
+            user=env.get("MYNAH_USER") or _login_name(),
+            environment=env,
+        )
+
+    @cached_property
+    def bucket(self) -> "Bucket":
+        from mynah.bucket import Bucket
+
+        return Bucket(self.bucket_url)
+
+    def x_keys(self, prefix: str = "") -> tuple[str, ...] | None:
+        """The four keys of an account on X, from the variables that begin with `prefix`; None where none is set.
+
+        Raises UsageError where some are set and others not.
+        """
+        keys = {prefix + name: self.environment.get(prefix + name, "") for name in X_KEYS}
+        missing = [name for name, value in keys.items() if not value]
+        if missing and len(missing) < len(keys):
+            raise UsageError(f"{', '.join(missing)} not set: posting to X needs all of {', '.join(keys)}, or none")
+        return None if missing else tuple(keys.values())
+
+    @property
+    def x_api_url(self) -> str | None:
+        """Another host for X's API."""
+        return self.environment.get("X_API_URL") or None
+
+    def connect(self) -> "Connection":
+        """The database, with every table that this version knows. Raises MynahError."""
+        from mynah.database import connect
+
+        self.make_home()
+        return connect(self.database_url, self.home)
+
+    def make_home(self) -> Path:
+        """MYNAH_HOME, made where it is missing. Raises MynahError where it cannot be written."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            probe = self.home / f".probe-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise MynahError(f"MYNAH_HOME={self.home} cannot be written: {error.strerror}; set another") from None
+        return self.home
+
+    @contextmanager
+    def alone(self, bot: str, verb: str) -> Iterator[None]:
+        """Only one `mynah VERB BOT` at a time in this home; the lock goes with the process."""
+        with (self.make_home() / f"{bot}-{verb}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise MynahError(f"another `mynah {verb} {bot}` is at work: wait for it, or stop it") from None
+            yield
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"uid {os.getuid()}"

@@ -1,0 +1,44 @@
+"""python -m serving.exporter PORT CONNECTION BOT…: what Prometheus reads of Postgres, anew at each scrape.
+
+mynah_tweets{bot, state} and mynah_last_post_timestamp_seconds{bot}. CONNECTION is libpq's string; "" leaves it to PG*.
+"""
+
+import threading
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from mynah import database
+from mynah.settings import Settings
+
+
+class Tweets(Collector):
+    """The counts as they are when Prometheus asks; an error where Postgres does not answer."""
+
+    def __init__(self, settings: Settings, bots: list[str]) -> None:
+        self.settings, self.bots = settings, bots
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return []  # or registering would already ask Postgres
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        tweets = GaugeMetricFamily("mynah_tweets", "texts by state", labels=["bot", "state"])
+        last = GaugeMetricFamily("mynah_last_post_timestamp_seconds", "when the last post was made", labels=["bot"])
+        with self.settings.connect() as connection:
+            for bot in self.bots:
+                for state, count in database.count_states(connection, bot).items():
+                    tweets.add_metric([bot, state], count)
+                for tweet in database.list_tweets(connection, bot, "posted", 1):
+                    if tweet.posted_at:
+                        last.add_metric([bot], tweet.posted_at.timestamp())
+        yield tweets
+        yield last
+
+
+def serve(settings: Settings, bots: list[str], port: int) -> None:
+    """Answer Prometheus on every address of this pod, at `port`, until the process is ended."""
+    REGISTRY.register(Tweets(settings, bots))
+    start_http_server(port)
+    threading.Event().wait()

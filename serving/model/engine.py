@@ -1,0 +1,199 @@
+"""The server's side of the engine: starts its process, hands it texts to write, and streams back what it writes."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import multiprocessing
+import signal
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import Counter, Gauge
+
+from serving.model import process
+from serving.model.errors import RequestError
+from serving.model.messages import Event, Failed, Phase, Ready, Refused, Sample, Token
+
+logger = logging.getLogger("serving")
+
+RUNNING = Gauge("mynah_texts_running", "texts that the engine is writing")
+TOKENS = Counter("mynah_generated_tokens", "tokens that the engine has written, cancelled texts included")
+MAX_TEXTS = 1024  # a request
+_STOP_SECONDS = 5.0  # how long the process may take to end by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A finished text. `finish` is eos_token, stop_sequence or length."""
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    tokens: int
+    details: tuple[Token, ...]
+
+    @property
+    def finish_reason(self) -> str:
+        """As OpenAI has it: stop or length."""
+        return "length" if self.finish == "length" else "stop"
+
+
+class Engine:
+    """The engine process and the requests that wait for it.
+
+    The process starts at once; `attach` the engine to the running event loop, then ask `generate` or `complete`.
+    """
+
+    def __init__(self, folder: Path, context: int | None) -> None:
+        """`folder` and `context` as in process.run."""
+        self.ready = False
+        self.reason: str | None = None
+        """Why the process ended, once it has."""
+        self._on_ready: Callable[[], None]
+        self._on_end: Callable[[], None]
+        self._doing = Phase("starting a process")
+        self._since = time.monotonic()
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, tuple[int, asyncio.Queue[tuple[int, Event | RequestError]]]] = {}
+        self._running: dict[int, int] = {}  # id → tokens so far, until the process says that the text has ended
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=process.run, args=(str(folder), context, theirs), name="engine")
+        self._process.start()
+        theirs.close()
+
+    def attach(self, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
+        """Take the process's news in the running event loop from now on.
+
+        `on_ready` is called when the model has answered its first request, `on_end` when the process is gone.
+        """
+        self._on_ready, self._on_end = on_ready, on_end
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._listen, args=(loop,), name="engine", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the process."""
+        if self.ready:
+            self._send(None)
+            self._process.join(_STOP_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def check(self) -> None:
+        """Raises RequestError 503, with what the engine is doing instead, until it answers."""
+        if self.reason:
+            raise self._stopped()
+        if not self.ready:
+            seconds = time.monotonic() - self._since
+            message = f"the model is warming up ({self._doing.what}, {seconds:.0f} s so far): try again in a moment"
+            raise RequestError(503, message, code="warming_up")
+
+    async def generate(self, samples: Sequence[Sample]) -> AsyncGenerator[tuple[int, Event]]:
+        """Write the texts together; yields (place in `samples`, what is new) as it comes.
+
+        Ends after the last event of each. Raises RequestError. Closing the iterator early cancels what still runs.
+        """
+        self.check()
+        if len(samples) > MAX_TEXTS:
+            raise RequestError(400, f"n: this request asks for {len(samples)} texts, and {MAX_TEXTS} are the most", "n")
+        begin = time.monotonic()
+        news: asyncio.Queue[tuple[int, Event | RequestError]] = asyncio.Queue()
+        ids = [next(self._ids) for _ in samples]
+        self._waiting |= {id: (place, news) for place, id in enumerate(ids)}
+        self._running |= dict.fromkeys(ids, 0)
+        RUNNING.set(len(self._running))
+        left, tokens, how = len(ids), 0, "cancelled"
+        try:
+            self._send(list(zip(ids, samples, strict=True)))
+            while left:
+                place, event = await news.get()
+                if isinstance(event, RequestError):
+                    how = event.message
+                    raise event
+                if event.finish:
+                    left -= 1
+                    tokens += event.tokens
+                yield place, event
+            how = "done"
+        finally:
+            for id in ids:
+                if self._waiting.pop(id, None) and id in self._running:
+                    self._send(id)
+            logger.info("%d texts, %d tokens in %.2f s: %s", len(ids), tokens, time.monotonic() - begin, how)
+
+    async def complete(self, samples: Sequence[Sample]) -> list[Completion]:
+        """Write the texts together and wait for all. Raises RequestError."""
+        parts: list[list[str]] = [[] for _ in samples]
+        done: list[Completion | None] = [None for _ in samples]
+        async with contextlib.aclosing(self.generate(samples)) as events:
+            async for place, event in events:
+                parts[place].append(event.text)
+                if event.finish:
+                    text = "".join(parts[place])
+                    done[place] = Completion(text, event.finish, event.prompt_tokens, event.tokens, event.details)
+        return [completion for completion in done if completion]
+
+    def _stopped(self) -> RequestError:
+        return RequestError(503, f"the engine has stopped: {self.reason}", code="engine_stopped")
+
+    def _send(self, message: Any) -> None:
+        # A closed pipe: the process is gone, and _end tells everyone.
+        with contextlib.suppress(OSError):
+            self._pipe.send(message)
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended
+            try:
+                while True:
+                    loop.call_soon_threadsafe(self._take, self._pipe.recv())
+            except (EOFError, OSError):
+                loop.call_soon_threadsafe(self._end)
+
+    def _take(self, message: Any) -> None:
+        match message:
+            case Phase(what, None):
+                self._doing, self._since = message, time.monotonic()
+            case Phase(what, seconds):
+                logger.info("%s: %.2f s", what, seconds)
+            case Ready():
+                self.ready = True
+                self._on_ready()
+            case Failed(reason):
+                self.reason = f"OpenVINO cannot load the model ({reason})"
+            case list():
+                for news in message:
+                    self._take_news(news)
+
+    def _take_news(self, news: Event | Refused) -> None:
+        if isinstance(news, Event):
+            TOKENS.inc(news.tokens - self._running[news.id])
+            self._running[news.id] = news.tokens
+        if isinstance(news, Refused) or news.finish:
+            del self._running[news.id]
+            RUNNING.set(len(self._running))
+        if waiting := self._waiting.get(news.id):
+            place, queue = waiting
+            if isinstance(news, Refused):
+                queue.put_nowait((place, RequestError(news.status, news.message, "prompt")))
+            else:
+                queue.put_nowait((place, news))
+
+    def _end(self) -> None:
+        """The process is gone: fail whatever waits for it."""
+        self.ready = False
+        self._process.join()
+        code = self._process.exitcode or 0
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        memory = ", as the kernel does when memory runs out" if code == -signal.SIGKILL else ""
+        self.reason = self.reason or f"its process ended ({how}{memory})"
+        self._running.clear()
+        RUNNING.set(0)
+        for place, queue in self._waiting.values():
+            queue.put_nowait((place, self._stopped()))
+        self._on_end()

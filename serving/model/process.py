@@ -1,0 +1,242 @@
+"""The engine's own process: OpenVINO GenAI's continuous batching, told what to do through a pipe.
+
+OpenVINO holds the interpreter lock while it computes a step (up to 130 ms): in the server's process no
+request would be read and no health probe answered in that time.
+
+Nothing but the standard library is imported at the top: the server imports this module too.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from serving.model.messages import Event, Failed, Phase, Ready, Refused, Sample, Token
+
+CACHE_GB = 1  # for keys and values; SmolLM2-135M needs 12 kB of it a token
+_READ_CHUNK = 8 << 20  # bytes
+
+
+@dataclass(slots=True)
+class _Text:
+    """A text being written."""
+
+    sample: Sample
+    handle: Any
+    prompt_tokens: int
+    anchor: int
+    """The prompt's last token, decoded with the text: some tokenizers drop the space before a first word."""
+    skip: int
+    """Characters of the anchor."""
+    ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    sent: int = 0
+    """Characters sent so far."""
+
+
+def run(folder: str, context: int | None, pipe: Connection) -> None:
+    """Serve texts from the OpenVINO model in `folder` until told to end, or the other end of `pipe` is closed.
+
+    `context` is the most tokens that prompt and text may have together. Takes lists of (id, Sample), single ids to
+    cancel, and None to end; gives Phase, Ready or Failed, then lists of Event and Refused.
+    """
+    # The terminal's Ctrl-C and a service manager's SIGTERM reach this process too; the server decides when it ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the server is gone
+        try:
+            batch = Batch(Path(folder), context, pipe)
+        except (RuntimeError, ImportError) as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            pipe.send(Failed(lines[-1] if lines else type(error).__name__))
+            return
+        pipe.send(Ready())
+        while True:
+            news: list[Event | Refused] = []
+            while not (news or batch.busy) or pipe.poll():
+                message = pipe.recv()
+                if message is None:
+                    return
+                if isinstance(message, int):
+                    news += batch.cancel(message)
+                else:
+                    for id, sample in message:
+                        news += batch.add(id, sample)
+            if batch.busy:
+                news += batch.step()
+            if news:
+                pipe.send(news)
+
+
+class Batch:
+    """The pipeline and the texts it writes."""
+
+    def __init__(self, folder: Path, context: int | None, pipe: Connection) -> None:
+        self.context = context
+        self.texts: dict[int, _Text] = {}
+        with _phase(pipe, "importing OpenVINO"):
+            # It reports its use to a server over this package, and does without where it cannot be imported.
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+            import openvino_genai
+        self.genai = openvino_genai
+        weights = folder / "openvino_model.bin"
+        with _phase(pipe, f"reading {weights.stat().st_size / 1e6:,.0f} MB of weights"), weights.open("rb") as file:
+            # OpenVINO maps the file and reads it piecemeal while it compiles; this is faster, and tells a slow disk.
+            while file.read(_READ_CHUNK):
+                pass
+        threads = _thread_limit()
+        with _phase(pipe, "compiling the model" + (f" for {threads} threads" if threads else "")):
+            self.tokenizer = openvino_genai.Tokenizer(folder)
+            cache = openvino_genai.SchedulerConfig()
+            cache.cache_size = CACHE_GB
+            self.pipeline = openvino_genai.ContinuousBatchingPipeline(
+                folder, self.tokenizer, cache, "CPU", **({"INFERENCE_NUM_THREADS": threads} if threads else {})
+            )
+            self.ends = self.pipeline.get_config()
+        with _phase(pipe, "answering a first request"):
+            self.add(0, Sample("", 8, 1.0, 1.0, 0, 1.0, 0.0, 0.0, 1, (), False, False))
+            while self.busy:
+                self.step()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step has something to do."""
+        return bool(self.pipeline.has_non_finished_requests())
+
+    def add(self, id: int, sample: Sample) -> list[Refused]:
+        """Begin a text; gives a Refused where that cannot be."""
+        try:
+            prompt = self.tokenizer.encode(sample.prompt).input_ids
+            if prompt.shape[1] == 0:  # a tokenizer that adds no BOS, and an empty prompt
+                prompt = self._beginning()
+            size = prompt.shape[1]
+            if self.context is not None and size >= self.context:
+                message = f"prompt: {size} tokens, and the model's context is {self.context}: shorten the prompt"
+                return [Refused(id, 400, message)]
+            handle = self.pipeline.add_request(id, prompt, self._config(sample, size))
+        except (RuntimeError, TypeError, ValueError) as error:  # OpenVINO's; the other texts must not suffer
+            return [Refused(id, 400, f"prompt: refused by OpenVINO: {str(error).splitlines()[0]}")]
+        anchor = int(prompt.data.flatten()[-1])
+        self.texts[id] = _Text(sample, handle, size, anchor, len(self.tokenizer.decode([anchor])))
+        return []
+
+    def cancel(self, id: int) -> list[Event]:
+        """End a text now; it may have ended already."""
+        text = self.texts.pop(id, None)
+        if text is None:
+            return []
+        text.handle.cancel()
+        return [Event(id, "", text.prompt_tokens, len(text.ids), "cancelled")]
+
+    def step(self) -> list[Event | Refused]:
+        """Write the next token of every text, and tell what is new."""
+        self.pipeline.step()
+        news: list[Event | Refused] = []
+        for id, text in list(self.texts.items()):
+            finish = self._read(text)
+            event = self._event(id, text, finish) if finish != "refused" else _too_small(id)
+            if event:
+                news.append(event)
+                if isinstance(event, Refused) or event.finish:
+                    del self.texts[id]
+        return news
+
+    def _read(self, text: _Text) -> str | None:
+        """Take over the tokens just written; returns why the text ended, if it did."""
+        reason = self.genai.GenerationFinishReason.NONE
+        while text.handle.can_read():
+            for output in text.handle.read().values():
+                text.ids += output.generated_ids
+                text.logprobs += output.generated_log_probs
+                reason = output.finish_reason
+        if reason == self.genai.GenerationFinishReason.NONE:
+            return "refused" if text.handle.get_status() == self.genai.GenerationStatus.IGNORED else None
+        return "length" if reason == self.genai.GenerationFinishReason.LENGTH else "eos_token"
+
+    def _event(self, id: int, text: _Text, finish: str | None) -> Event | None:
+        """What is new of `text`; None where nothing is to be told."""
+        sample = text.sample
+        if not (finish or sample.stream or sample.stop):
+            return None
+        # OpenVINO's own stop strings cut at whole tokens and would lose what stands before them in the same token.
+        whole = self.tokenizer.decode([text.anchor, *text.ids])[text.skip :]
+        stops = [place for stop in sample.stop if (place := whole.find(stop)) >= 0]
+        if stops:
+            whole = whole[: min(stops)]
+            if not finish:
+                text.handle.cancel()
+            finish = "stop_sequence"
+        if finish:
+            details = self._details(text) if sample.logprobs else ()
+            return Event(id, whole[text.sent :], text.prompt_tokens, len(text.ids), finish, details)
+        if not sample.stream:
+            return None
+        # Held back: half a character, and what may turn out to be the beginning of a stop string.
+        safe = len(whole.rstrip("\ufffd"))
+        safe = min(safe, len(whole) - max((len(stop) - 1 for stop in sample.stop), default=0))
+        if safe <= text.sent:
+            return None
+        new, text.sent = whole[text.sent : safe], safe
+        return Event(id, new, text.prompt_tokens, len(text.ids))
+
+    def _details(self, text: _Text) -> tuple[Token, ...]:
+        tokens = []
+        for id, logprob in zip(text.ids, text.logprobs, strict=True):
+            written = self.tokenizer.decode([id], skip_special_tokens=False)
+            tokens.append(Token(id, written, logprob, bool(written) and not self.tokenizer.decode([id])))
+        return tuple(tokens)
+
+    def _config(self, sample: Sample, prompt_tokens: int) -> Any:
+        config = self.genai.GenerationConfig()
+        config.apply_chat_template = False
+        config.eos_token_id = self.ends.eos_token_id
+        config.stop_token_ids = self.ends.stop_token_ids
+        room = sample.max_tokens if self.context is None else self.context - prompt_tokens
+        config.max_new_tokens = min(sample.max_tokens, room)
+        config.repetition_penalty = sample.repetition_penalty
+        config.presence_penalty = sample.presence_penalty
+        config.frequency_penalty = sample.frequency_penalty
+        config.logprobs = int(sample.logprobs)
+        if sample.temperature > 0:
+            config.do_sample = True
+            config.temperature = sample.temperature
+            config.top_p = sample.top_p
+            config.top_k = sample.top_k
+            config.rng_seed = sample.seed
+        return config
+
+    def _beginning(self) -> Any:
+        """A prompt of one token: BOS, else EOS."""
+        import numpy
+        from openvino import Tensor
+
+        bos, eos = self.tokenizer.get_bos_token_id(), self.tokenizer.get_eos_token_id()
+        return Tensor(numpy.array([[bos if bos >= 0 else eos]], dtype=numpy.int64))
+
+
+@contextlib.contextmanager
+def _phase(pipe: Connection, what: str) -> Iterator[None]:
+    pipe.send(Phase(what))
+    begin = time.monotonic()
+    yield
+    pipe.send(Phase(what, time.monotonic() - begin))
+
+
+def _too_small(id: int) -> Refused:
+    return Refused(id, 503, f"the key-value cache of {CACHE_GB} GB is too small for this request: ask for fewer tokens")
+
+
+def _thread_limit() -> int | None:
+    """The processors that the container may use, where it has a limit: OpenVINO does not see it and takes them all."""
+    with contextlib.suppress(OSError, ValueError):  # https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        limit = max(1, round(int(quota) / int(period)))  # a quota of "max" is a ValueError: there is no limit
+        if limit < len(os.sched_getaffinity(0)):
+            return limit
+    return None

@@ -1,0 +1,120 @@
+"""How a request wants its texts sampled: the fields that all routes share, their ranges and their defaults."""
+
+import difflib
+import random
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+import annotated_types
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from serving.model.errors import RequestError
+from serving.model.messages import Sample
+
+Prompt = Annotated[str, Field(max_length=1_000_000)]  # characters: far more than any context holds
+Stop = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Sampling(BaseModel):
+    """Sampling fields, with OpenAI's names. A model's manifest overrides the defaults below."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    max_tokens: int = Field(default=60, ge=1, le=2**31 - 1)
+    """Tokens a text, at the most; a prompt near the end of the model's context leaves room for fewer."""
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """0: always the likeliest token."""
+    top_p: float = Field(default=1.0, ge=0, le=1)
+    """Sample from the likeliest tokens that together have this probability."""
+    top_k: int = Field(default=0, ge=0, le=2**31 - 1)
+    """Sample from this many likeliest tokens; 0 for all."""
+    repetition_penalty: float = Field(default=1.0, gt=0, le=2)
+    """Above 1: tokens already said, or in the prompt, become less likely."""
+    presence_penalty: float = Field(default=0.0, ge=-2, le=2)
+    """Taken off the logarithmic probability of a token that was said already."""
+    frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
+    """The same, for every time that it was said."""
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
+    """The same seed gives the same texts; without one every request differs."""
+    stop: Stop | Annotated[list[Stop], Field(max_length=16)] = []
+    """Strings before which a text ends."""
+    n: int = Field(default=1, ge=1, le=128)
+    """Texts a prompt."""
+
+    def samples(self, prompts: Sequence[str], stream: bool = False, logprobs: bool = False) -> list[Sample]:
+        """The texts to ask the engine for: n of the first prompt, n of the second, and so on."""
+        # A seed for each text, so that the texts of one request differ and those of seeds 1 and 2 do not overlap.
+        seeds = random.Random(self.seed)  # noqa: S311
+        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+        return [
+            Sample(
+                prompt=prompt,
+                max_tokens=self.max_tokens,
+                temperature=self.temperature if self.top_p > 0 else 0.0,
+                top_p=self.top_p,
+                top_k=self.top_k,
+                repetition_penalty=self.repetition_penalty,
+                presence_penalty=self.presence_penalty,
+                frequency_penalty=self.frequency_penalty,
+                seed=seeds.getrandbits(32),
+                stop=stop,
+                stream=stream,
+                logprobs=logprobs,
+            )
+            for prompt in prompts
+            for _ in range(self.n)
+        ]
+
+
+class PromptSampling(Sampling):
+    """One prompt with its sampling: an instance of V1."""
+
+    prompt: Prompt = ""
+
+
+Fields = TypeVar("Fields", bound=BaseModel)
+
+
+def read_json(body: bytes) -> dict[str, Any]:
+    """A request's body as a JSON object. Raises RequestError."""
+    try:
+        data = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise RequestError(400, "the body is not a JSON object")
+    return data
+
+
+def read_fields(kind: type[Fields], given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Fields:
+    """`given` over `defaults` as a `kind`; a null counts as not given.
+
+    Raises RequestError, whose message names the first field at fault and what it may be.
+    """
+    try:
+        return kind.model_validate({**(defaults or {}), **{k: v for k, v in given.items() if v is not None}})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, kind.model_fields, n=1)
+        known = f"did you mean {near[0]}?" if near else "known: " + ", ".join(kind.model_fields)
+        raise RequestError(400, f"{name}: unknown field; {known}", name)
+    if first["type"].startswith(("greater_than", "less_than")):
+        raise RequestError(400, f"{name}: must be {_range(kind, name)}, not {first['input']}", name)
+    raise RequestError(400, f"{name}: {first['msg'][:1].lower()}{first['msg'][1:]}", name)
+
+
+def _range(kind: type[BaseModel], name: str) -> str:
+    """The range of a number field in words, e.g. "at least 0 and at most 2"."""
+    words = []
+    for limit in kind.model_fields[name].metadata:
+        match limit:
+            case annotated_types.Ge(ge=low):
+                words.append(f"at least {low}")
+            case annotated_types.Gt(gt=low):
+                words.append(f"above {low}")
+            case annotated_types.Le(le=high):
+                words.append(f"at most {high}")
+    return " and ".join(words)

@@ -1,0 +1,49 @@
+"""Server-sent events: an answer that the client reads while it is written.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from typing import Any
+
+import orjson
+from fastapi.responses import StreamingResponse
+
+from serving.model.errors import RequestError
+from serving.model.messages import Event
+
+# Keeps proxies from holding the stream back; the second one is nginx's.
+_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+async def stream_response(
+    events: AsyncGenerator[tuple[int, Event]],
+    chunk: Callable[[int, Event], Any],
+    error_body: Callable[[RequestError], Any],
+    end: Callable[[], Iterable[Any]] = tuple,
+) -> StreamingResponse:
+    """The engine's `events`, each as the JSON that `chunk` makes of it, then what `end` gives.
+
+    Raises RequestError where the engine refuses before the first event; one that comes later ends the stream, as
+    the JSON that `error_body` makes of it.
+    """
+    first = await anext(events)
+
+    async def lines() -> AsyncIterator[bytes]:
+        async with contextlib.aclosing(events):
+            try:
+                yield _line(chunk(*first))
+                async for place, event in events:
+                    yield _line(chunk(place, event))
+            except RequestError as error:
+                yield _line(error_body(error))
+                return
+        for data in end():
+            yield _line(data)
+
+    return StreamingResponse(lines(), media_type="text/event-stream", headers=_HEADERS)
+
+
+def _line(data: Any) -> bytes:
+    return b"data: " + (data.encode() if isinstance(data, str) else orjson.dumps(data)) + b"\n\n"

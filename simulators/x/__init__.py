@@ -1,0 +1,1 @@
+"""X: the posting part of its API v2, for one account."""

@@ -1,0 +1,139 @@
+"""The engine by itself, with a model whose tokenizer adds no BOS and marks words by a space, as Llama's does."""
+
+import asyncio
+import contextlib
+import multiprocessing
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from mynah.bot import Generate
+from serving.model.engine import Completion, Engine
+from serving.model.errors import RequestError
+from serving.model.process import Batch
+from serving.model.sampling import Sampling
+from tests.serving.model.conftest import SAYINGS
+from tests.thread import in_thread
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The OpenVINO folder of an untrained model."""
+    import openvino
+    from openvino_tokenizers import convert_tokenizer
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    from tests.llama import tiny_llama
+    from training.publish import write_model
+
+    bpe = Tokenizer(models.BPE(unk_token="<unk>"))
+    bpe.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    bpe.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    words = [f"▁{word}" for saying in SAYINGS for word in saying.split()]
+    trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False)
+    bpe.train_from_iterator(words, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    model = tiny_llama(len(tokenizer), bos=1, eos=2, max_position_embeddings=256)
+    without_bos = convert_tokenizer(tokenizer)
+    folder = tmp_path_factory.mktemp("untrained")
+    write_model(model, tokenizer, folder, Generate())
+    openvino.save_model(without_bos, folder / "openvino" / "openvino_tokenizer.xml")
+    return folder / "openvino"
+
+
+def with_engine(folder: Path, question: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
+    async def main() -> T:
+        settled = asyncio.Event()
+        engine = Engine(folder, 256)
+        try:
+            engine.attach(settled.set, settled.set)
+            await settled.wait()
+            return await question(engine)
+        finally:
+            engine.stop()
+
+    return asyncio.run(main())
+
+
+def test_texts_follow_their_prompt_with_the_space_between(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder.parent)
+    prompts = ["", "a bird", "the early bird catches"]
+    samples = Sampling(max_tokens=30, n=4, temperature=2).samples(prompts, logprobs=True)
+
+    async def question(engine: Engine) -> list[Completion]:
+        return await engine.complete(samples)
+
+    for sample, completion in zip(samples, with_engine(folder, question), strict=True):
+        ids = [token.id for token in completion.details]
+        assert completion.tokens == len(ids)
+        asked = tokenizer(sample.prompt, add_special_tokens=False).input_ids
+        assert completion.prompt_tokens == max(1, len(asked))  # nothing asked: BOS
+        assert sample.prompt + completion.text == tokenizer.decode(asked + ids, skip_special_tokens=True)
+
+
+def test_texts_join_and_leave_while_others_run(folder: Path) -> None:
+    async def question(engine: Engine) -> None:
+        def long(n: int) -> Any:
+            return engine.generate(Sampling(max_tokens=200, temperature=0, n=n).samples(["a bird"], stream=True))
+
+        async with contextlib.aclosing(long(2)) as first:
+            _, event = await anext(first)
+            alone = await engine.complete(Sampling(max_tokens=20, temperature=0).samples(["a bird"]))
+            async with contextlib.aclosing(long(3)) as second:
+                await anext(second)
+            texts = [event.text, ""]
+            async for place, news in first:
+                texts[place] += news.text
+        assert texts[0] == texts[1]
+        assert texts[0].startswith(alone[0].text)
+
+    with_engine(folder, question)
+
+
+@in_thread
+def test_a_cancelled_text_is_written_no_further(folder: Path) -> None:
+    pipe, _other_end = multiprocessing.Pipe()
+    batch = Batch(folder, 256, pipe)
+    sampling = Sampling(max_tokens=200, temperature=0)
+    for id, sample in enumerate(sampling.samples(["a bird", "a bird"])):
+        assert batch.add(id, sample) == []
+    batch.step()
+    (event,) = batch.cancel(0)
+    assert (event.finish, event.tokens) == ("cancelled", 1)
+    batch.cancel(1)
+    assert batch.step() == []
+    assert not batch.busy
+    assert batch.cancel(0) == []
+
+
+def test_a_prompt_that_is_refused_hurts_no_other(folder: Path) -> None:
+    async def question(engine: Engine) -> None:
+        with pytest.raises(RequestError, match="the model's context is 256"):
+            await engine.complete(Sampling(max_tokens=20).samples(["a bird", "a bird " * 200]))
+        with pytest.raises(RequestError, match="prompt: "):
+            await engine.complete(Sampling(max_tokens=20).samples(["\ud800"]))
+        assert len(await engine.complete(Sampling(max_tokens=20).samples(["a bird"]))) == 1
+
+    with_engine(folder, question)
+
+
+def test_an_engine_that_has_ended_says_so(folder: Path) -> None:
+    async def question(engine: Engine) -> None:
+        engine._process.kill()
+        with pytest.raises(RequestError, match="the engine has stopped: .*SIGKILL") as error:
+            await engine.complete(Sampling(max_tokens=200, temperature=0).samples(["a bird"]))
+        assert error.value.status == 503
+        assert not engine.ready
+        with pytest.raises(RequestError, match="SIGKILL"):
+            engine.check()
+
+    with_engine(folder, question)

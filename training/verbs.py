@@ -1,0 +1,52 @@
+"""Training's verbs."""
+
+import click
+
+from mynah.options import check_namespace, load, on_kubernetes, show, verb
+
+
+@click.command(epilog="Example: mynah dataset fortune")
+@click.option("--again", is_flag=True, help="Build it anew though nothing changed.")
+@verb
+def dataset(bot: str, overrides: tuple[str, ...], as_json: bool, again: bool) -> None:
+    """Clean and deduplicate what was scraped, and split off the dev texts."""
+    from training.dataset import build
+
+    loaded, settings = load(bot, overrides)
+    with settings.alone(loaded.name, "dataset"):
+        show(build(loaded, settings.bucket, again), as_json)
+
+
+@click.command(epilog="Example: mynah train fortune --set bots.fortune.train.max_steps=20")
+@click.option("--again", is_flag=True, help="Train anew though this very model exists.")
+@on_kubernetes
+@verb
+def train(
+    bot: str, overrides: tuple[str, ...], as_json: bool, again: bool, on: str | None, namespace: str | None
+) -> None:
+    """Fine-tune the base model on the newest dataset and publish it. A killed run goes on from its checkpoint.
+
+    With --on kubernetes, the bot file is the one that was installed there; only its name is taken from BOT.
+    """
+    from training.train import train
+
+    check_namespace(on, namespace)  # with --on, mynah.cli calls jobs.verbs:train_on_kubernetes instead
+    loaded, settings = load(bot, overrides)
+    with settings.alone(loaded.name, "train"):
+        show(train(loaded, settings.bucket, settings.home, again), as_json)
+
+
+@click.command("ray-job", hidden=True, epilog="Example: mynah ray-job fortune --set bots.fortune.train.max_steps=20")
+@click.option("--again", is_flag=True, help="Train anew though this very model exists.")
+@verb
+def ray_job(bot: str, overrides: tuple[str, ...], as_json: bool, again: bool) -> None:
+    """What a Ray cluster on Kubernetes runs: `mynah dataset`, `mynah train`, their log copied into the bucket."""
+    import os
+    import socket
+    import sys
+
+    from mynah.settings import Settings
+    from training.rayjob import run
+
+    flags = [*(f"--set={override}" for override in overrides), *(["--again"] if again else [])]
+    sys.exit(run(bot, Settings.read(os.environ).bucket, socket.gethostname(), flags))
