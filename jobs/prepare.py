@@ -4,7 +4,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from mynah import database
+from mynah.database import migrations
+from mynah.database.connection import reach
 from mynah.errors import MynahError, UsageError
 from mynah.settings import Settings
 
@@ -16,8 +17,8 @@ def migrate(settings: Settings) -> str:
     """Make the tables that are missing; says which. Raises UsageError without a server of one's own."""
     if settings.database_url is None:
         raise UsageError("neither DATABASE_URL nor PG* is set, and the embedded Postgres migrates by itself")
-    with database.connect(settings.database_url, settings.home) as connection:
-        done = database.migrate(connection)
+    with reach(settings.database_url, settings.home, settings.user) as connection:
+        done = migrations.migrate(connection)
     return f"migrated: {', '.join(done)}" if done else "nothing to migrate"
 
 

@@ -2,10 +2,9 @@
 
 import click
 
+from mynah.database import STATES
 from mynah.errors import UsageError
 from mynah.options import bot_name, load, on_kubernetes, show, verb
-
-STATES = ("candidate", "approved", "posting", "posted", "rejected", "unknown")
 
 
 @click.command(epilog="Example: mynah run bots/fortune.yaml --again train")

@@ -14,7 +14,7 @@ from mynah.errors import MynahError, UsageError
 
 if TYPE_CHECKING:
     from mynah.bucket import Bucket
-    from mynah.database import Connection
+    from mynah.database.connection import Connection
 
 PG_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGUSER", "PGPORT")
 X_KEYS = ("X_API_KEY", "X_API_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET")
@@ -83,10 +83,10 @@ class Settings:
 
     def connect(self) -> "Connection":
         """The database, with every table that this version knows. Raises MynahError."""
-        from mynah.database import connect
+        from mynah.database.connection import connect
 
         self.make_home()
-        return connect(self.database_url, self.home)
+        return connect(self.database_url, self.home, self.user)
 
     def make_home(self) -> Path:
         """MYNAH_HOME, made where it is missing. Raises MynahError where it cannot be written."""

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mynah import database
+from mynah.database import posts, tweets
 from mynah.settings import Settings
 
 
@@ -24,16 +24,16 @@ class Tweets(Collector):
         return []  # or registering would already ask Postgres
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        tweets = GaugeMetricFamily("mynah_tweets", "texts by state", labels=["bot", "state"])
+        texts = GaugeMetricFamily("mynah_tweets", "texts by state", labels=["bot", "state"])
         last = GaugeMetricFamily("mynah_last_post_timestamp_seconds", "when the last post was made", labels=["bot"])
         with self.settings.connect() as connection:
             for bot in self.bots:
-                for state, count in database.count_states(connection, bot).items():
-                    tweets.add_metric([bot, state], count)
-                for tweet in database.list_tweets(connection, bot, "posted", 1):
-                    if tweet.posted_at:
-                        last.add_metric([bot], tweet.posted_at.timestamp())
-        yield tweets
+                for state, count in tweets.count_states(connection, bot).items():
+                    texts.add_metric([bot, state], count)
+                post = posts.last_post(connection, bot)
+                if post and post.posted_at:
+                    last.add_metric([bot], post.posted_at.timestamp())
+        yield texts
         yield last
 
 
