@@ -1,4 +1,4 @@
-# demo · test · test-cluster · images · lint; each sets up what it needs in .venv, once.
+# demo · test · test-cluster · images · generate · lint; each sets up what it needs in .venv, once.
 #
 #   PYTHON=python3.12 make demo      another Python (3.11 or newer)
 #   TORCH_INDEX=URL make demo        take PyTorch from this index: without an NVIDIA GPU, PyTorch's CPU index (see README)
@@ -18,7 +18,7 @@ VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 unexport PYTHONDONTWRITEBYTECODE
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: demo test test-cluster cluster-tests images lint check-python clean
+.PHONY: demo test test-cluster cluster-tests images generate lint check-python clean
 
 demo: $(VENV)/all.stamp
 	@$(BIN)/mynah run bots/fortune.yaml
@@ -42,6 +42,10 @@ images:
 	for part in jobs training serving; do \
 	  echo "mynah/$$part:$(VERSION)  $$($$builder images --format '{{.Size}}' mynah/$$part:$(VERSION) | head -1)"; \
 	done
+
+# What is made from mynah/bot/: the chart's schema and defaults, the bot file's reference and its schema for editors.
+generate: $(VENV)/dev.stamp
+	@$(BIN)/python -m mynah.bot.generated
 
 lint: $(VENV)/dev.stamp
 	@$(BIN)/ruff check .

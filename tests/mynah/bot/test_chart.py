@@ -1,6 +1,7 @@
-"""The chart's schema and defaults are those of the code, and every reference bot is a values file of it."""
+"""The chart's values: every reference bot is a values file, and what is wrong with one, Helm says."""
 
-import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +11,15 @@ from jsonschema import Draft7Validator
 
 import mynah
 from mynah import bot as bot_file
-from mynah.schema import Values, bot_defaults, values_schema
+from mynah.bot.chart import Values, bot_defaults, values_schema
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts" / "mynah"
 BOTS = sorted((ROOT / "bots").glob("*.yaml"))
 
 
 def values(**parts: Any) -> dict[str, Any]:
     return {**yaml.safe_load((CHART / "values.yaml").read_text("utf-8")), **parts}
-
-
-def test_the_schema_in_the_chart_is_that_of_the_models() -> None:
-    written = json.loads((CHART / "values.schema.json").read_text("utf-8"))
-    assert written == values_schema(), "run: python -m mynah.schema values > charts/mynah/values.schema.json"
-
-
-def test_the_defaults_in_the_chart_are_those_of_the_models() -> None:
-    written = yaml.safe_load((CHART / "files" / "bot-defaults.yaml").read_text("utf-8"))
-    assert written == bot_defaults(), "run: python -m mynah.schema defaults > charts/mynah/files/bot-defaults.yaml"
 
 
 def test_values_yaml_has_every_key_and_no_other() -> None:
@@ -60,6 +51,8 @@ def test_a_bot_is_the_same_with_the_defaults_that_the_chart_fills_in(path: Path,
         {"bots": {"demo": {"sources": {"a": {"url": "b"}}, "post": {"shcedule": "0 9 * * *"}}}},
         {"bots": {"demo": {"sources": {"a": {"url": "b"}}, "post": {"schedule": "daily"}}}},
         {"bots": {"demo": {"sources": {"a": {"url": "b"}}, "serve": {"memory": "2 GB"}}}},
+        {"bots": {"demo": {"sources": {"a": {"url": "b"}}, "serve": {"mode": "standard"}}}},
+        {"bots": {"demo": {"sources": {"a": {"url": "b"}}, "accounts": {"main": {}}}}},
         {"postgres": {"kind": "sqlite"}},
         {"xsimulator": {"enabled": True}},
         {"jobs": {"cpu": "50m", "memory": "512Mi", "memroy": "1Gi"}},
@@ -67,6 +60,38 @@ def test_a_bot_is_the_same_with_the_defaults_that_the_chart_fills_in(path: Path,
 )
 def test_the_schema_refuses(broken: dict[str, Any]) -> None:
     assert list(Draft7Validator(values_schema()).iter_errors(values(**broken)))
+
+
+ACCOUNTS = """\
+# yaml-language-server: $schema=../docs/bot-file.schema.json
+bots:
+  demo:
+    sources: {a: {url: b}}
+    accounts:
+      tryout: {kind: outbox}
+      news: {kind: x, env: NEWS_, secret: news}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("", "", []),
+        ("url: b", "url: b, kind: feed", ['bots.demo.sources.a.kind must be one of the following: "file"']),
+        ("outbox", "inbox", ['bots.demo.accounts.tryout.kind must be one of the following: "outbox", "x"']),
+        ("kind: x, ", "", ["bots.demo.accounts.news: kind is required"]),
+        ("env: NEWS_", "env: news", ["bots.demo.accounts.news.env: Does not match pattern"]),
+        ("secret:", "secrett:", ['Property name of "secrett" does not match', '"env", "kind", "schedule", "secret"']),
+    ],
+)
+def test_helm_says_what_is_wrong_with_an_account_or_a_source(
+    tmp_path: Path, old: str, new: str, wanted: list[str]
+) -> None:
+    (tmp_path / "demo.yaml").write_text(ACCOUNTS.replace(old, new, 1), "utf-8")
+    command = [str(Path(sys.executable).with_name("helm")), "lint", str(CHART), "-f", str(tmp_path / "demo.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode == 0) == (not wanted), done.stdout
+    assert [part for part in wanted if part not in done.stdout + done.stderr] == []
 
 
 def test_the_chart_is_of_this_version() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mynah.bot.overrides import apply_set
 from mynah.errors import UsageError
-from mynah.values import apply_set
 
 
 def after(override: str, data: Any | None = None) -> Any:

@@ -1,20 +1,16 @@
 """The Helm chart's values: their schema, and the bot file's defaults, made from the models so that they never differ.
 
-    python -m mynah.schema values    > charts/mynah/values.schema.json
-    python -m mynah.schema defaults  > charts/mynah/files/bot-defaults.yaml
-
 The keys of the chart itself are here, in Helm's camelCase; charts/mynah/values.yaml says what each does.
 """
 
-import json
-import sys
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from mynah.bot import BotSpec, Name, Quantity
+from mynah.bot.schema import DRAFT, tidy
+from mynah.bot.section import Name, Quantity
+from mynah.bot.spec import BotSpec
 
 
 class Part(BaseModel):
@@ -125,14 +121,15 @@ class Values(Part):
 def values_schema() -> dict[str, Any]:
     """The JSON schema of the chart's values, as Helm checks them."""
     schema = Values.model_json_schema()
-    _tidy(schema)
+    tidy(schema)
+    _name_keys(schema)
     schema["properties"]["global"] = {"type": "object"}  # Helm adds it where the chart is part of another
     schema["propertyNames"]["enum"].append("global")
-    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the chart mynah", **schema}
+    return {"$schema": DRAFT, "title": "Values of the chart mynah", **schema}
 
 
 def bot_defaults() -> dict[str, Any]:
-    """What a bot file need not say."""
+    """What a bot file need not say. An account's schedule has the defaults of `post`."""
     return {
         name: field.get_default(call_default_factory=True).model_dump(mode="json")
         if isinstance(field.default, BaseModel)
@@ -142,33 +139,16 @@ def bot_defaults() -> dict[str, Any]:
     }
 
 
-def _tidy(node: Any) -> None:
-    """In place: a map with checked keys admits no others and names them, and what the parts say is said once."""
+def _name_keys(node: Any) -> None:
+    """In place: of a key that is not allowed, Helm says no more than that; of propertyNames, which keys are."""
     if isinstance(node, list):
         for item in node:
-            _tidy(item)
+            _name_keys(item)
     if not isinstance(node, dict):
         return
-    if isinstance(node.get("title"), str):
-        del node["title"]
-    if "$ref" in node:
-        node.pop("default", None)
-    # Of a key that is not allowed, Helm tells no more than that; of propertyNames, it says which keys are.
     if "patternProperties" in node:
-        node["additionalProperties"] = False
         node["propertyNames"] = {"pattern": next(iter(node["patternProperties"]))}
     elif node.get("additionalProperties") is False:
         node["propertyNames"] = {"enum": sorted(node["properties"])}
     for item in node.values():
-        _tidy(item)
-
-
-if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["values"]:
-            print(json.dumps(values_schema(), indent=1, ensure_ascii=False))
-        case ["defaults"]:
-            print("# Made by `python -m mynah.schema defaults` from mynah/bot.py.")
-            print(yaml.safe_dump(bot_defaults(), sort_keys=False, allow_unicode=True), end="")
-        case _:
-            sys.exit(__doc__)
+        _name_keys(item)

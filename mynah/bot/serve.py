@@ -1,0 +1,27 @@
+"""The section `serve`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mynah.bot.section import Quantity, Section, Unit
+
+
+class Serve(Section):
+    """How a cluster serves the model. One machine needs none of this."""
+
+    model: Annotated[str | None, Unit("model id")] = None
+    """The model to serve. Without it, `mynah promote` decides, and upgrades keep what it decided. Taken out again,
+    the bot has no model until the next promotion."""
+    accelerator: Literal["cpu", "gpu"] = "cpu"
+    """cpu: our own runtime, with OpenVINO. gpu: KServe's runtime kserve-huggingfaceserver, with vLLM."""
+    replicas: Annotated[int, Unit("pods")] = Field(default=1, ge=1)
+    """Pods that serve at all times."""
+    max_replicas: Annotated[int | None, Unit("pods")] = Field(default=None, ge=1)
+    """Add pods up to this many while their CPUs are more than 80 % busy. Without it, none are added."""
+    cpu: Annotated[Quantity, Unit("cores per pod")] = "250m"
+    """Cores that a pod asks for, e.g. 2 or 250m (a quarter of a core). It takes more where the node has them."""
+    memory: Annotated[Quantity, Unit("bytes per pod")] = "2Gi"
+    """Memory that a pod asks for and may not exceed, e.g. 2Gi."""
+    gpus: Annotated[int, Unit("GPUs per pod")] = Field(default=1, ge=1)
+    """GPUs that a pod asks for, with accelerator gpu."""

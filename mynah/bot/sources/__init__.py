@@ -1,0 +1,15 @@
+"""Where texts come from: a module per kind of source. A new kind is a module and a line of KINDS."""
+
+from typing import Annotated
+
+from mynah.bot.kinds import OneOf
+from mynah.bot.sources.file import FileSource
+from mynah.bot.sources.source import Source
+
+__all__ = ["KINDS", "AnySource", "Source"]
+
+KINDS: dict[str, type[Source]] = {
+    "file": FileSource,
+}
+
+AnySource = Annotated[Source, OneOf(KINDS, default="file")]

