@@ -1,8 +1,13 @@
-# demo · test · test-cluster · images · generate · lint; each sets up what it needs in .venv, once.
+# demo · test · test-slow · test-cluster · bench · storm · rollouts · images · generate · lint
+#
+# Each sets up what it needs in .venv, once.
 #
 #   PYTHON=python3.12 make demo      another Python (3.11 or newer)
 #   TORCH_INDEX=URL make demo        take PyTorch from this index: without an NVIDIA GPU, PyTorch's CPU index (see README)
 #   MYNAH_TEST_CONTEXT=… make test-cluster    which cluster to test on (see tests/cluster/with-cluster)
+#   make bench PART=startup          how soon the command is there, beside what it cannot do without
+#   make storm N=400                 posters that are killed, while X is at its worst
+#   make rollouts N=20               new models on a cluster under load: how many requests are lost
 
 PYTHON      ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
@@ -13,19 +18,34 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
+BENCHES      = startup
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: demo test test-cluster cluster-tests images generate lint check-python clean
+.PHONY: demo test test-slow test-cluster cluster-tests bench storm rollouts images generate lint check-python clean
 
 demo: $(VENV)/all.stamp
 	@$(BIN)/mynah run bots/fortune.yaml
 
 test: $(VENV)/dev.stamp
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest tests --ignore tests/cluster --ignore tests/bench
+	@$(BIN)/python -m pytest tests -m 'not slow' --ignore tests/cluster
+
+# What is killed at random moments, and small forms of the storm.
+test-slow: $(VENV)/dev.stamp
+	@$(BIN)/python -m pytest tests -m slow --ignore tests/cluster
+
+bench: $(VENV)/dev.stamp
+	@test -f "tests/bench/$(PART).py" || { echo "make bench PART=…; there are: $(BENCHES)" >&2; exit 2; }
+	@$(BIN)/python -m tests.bench.$(PART)
+
+storm: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.bench.storm $(N)
+
+rollouts: $(VENV)/dev.stamp
+	@tests/cluster/with-cluster $(BIN)/python -m tests.cluster.rollouts $(N)
 
 # On a real cluster, which with-cluster starts and ends; says so and does nothing where there is none.
 test-cluster:
