@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from mynah import database
+from mynah.database.connection import Connection, connect, reach
+from mynah.database.migrations import migrate
 
 REPO = Path(__file__).parent.parent
 
@@ -29,11 +30,12 @@ def shared() -> Path:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Address of an embedded Postgres whose database `template` is migrated."""
     home = tmp_path_factory.mktemp("postgres")
-    with database.connect(None, home) as connection:
+    with connect(None, home) as connection:
         address = connection.info.dsn
         connection.execute("CREATE DATABASE template")
     template = psycopg.conninfo.make_conninfo(address, dbname="template")
-    database.connect(template, home).close()
+    with reach(template, home) as connection:
+        migrate(connection)
     return address
 
 
@@ -48,9 +50,9 @@ def database_url(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]
 
 
 @pytest.fixture
-def connection(database_url: str, tmp_path: Path) -> Iterator[database.Connection]:
+def connection(database_url: str, tmp_path: Path) -> Iterator[Connection]:
     """A connection to a fresh, migrated database."""
-    with database.connect(database_url, tmp_path) as connection:
+    with connect(database_url, tmp_path) as connection:
         yield connection
 
 
