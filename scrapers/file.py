@@ -40,7 +40,7 @@ def scrape(source: FileSource, allow_private: bool = False) -> Iterator[Document
 def _read(url: str, allow_private: bool) -> bytes:
     scheme, separator, rest = url.partition("://")
     if scheme in ("http", "https") and separator:
-        return fetch(url, allow_private)
+        return fetch(url, allow_private).body or b""
     try:
         if scheme in ("s3", "gs") and separator:
             folder, _, name = url.rpartition("/")
