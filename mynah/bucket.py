@@ -2,7 +2,8 @@
 
 Layout, below the bucket's address:
 
-    <bot>/raw/<source>/<utc>-<id>.jsonl.zst    scraped documents
+    <bot>/raw/<source>/<utc>-<id>.jsonl.zst    a page of scraped documents, and the cursor that follows them
+    <bot>/raw/<source>/.cursor .ids            what saves a scrape work: see scrapers/raw.py
     <bot>/datasets/<id>/                       manifest dataset.json
     <bot>/runs/<id>/                           Ray Train's checkpoints
     <bot>/models/<id>/                         manifest model.json

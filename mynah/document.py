@@ -1,11 +1,20 @@
-"""A scraped document, and how documents are kept: zstd-compressed JSON lines."""
+"""A scraped document, and how documents are kept: zstd-compressed JSON lines, with a cursor before them.
+
+The cursor says where the source goes on after these documents. It lies in a skippable frame of zstd, which decoders
+pass over: `zstdcat` shows the lines alone, and versions that know no cursor read the same documents.
+"""
 
 import hashlib
 import json
+import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
+
+_SKIPPABLE = struct.Struct("<II")  # magic number, bytes that follow
+_MAGIC = 0x184D2A50
 
 
 @dataclass(frozen=True)
@@ -18,8 +27,10 @@ class Document:
     author: str | None = None
     created_at: str | None = None
     """As the source wrote it."""
-    likes: int | None = None
-    retweet: bool = False
+    numbers: dict[str, int | float] = field(default_factory=dict)
+    """What the source counts of it, by name: likes, replies, views. What is not known is left out."""
+    repost: bool = False
+    """Whether its author only passed on what somebody else wrote."""
 
 
 def text_id(text: str) -> str:
@@ -27,20 +38,64 @@ def text_id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def pack(documents: Iterable[Document]) -> bytes:
-    """Documents → zstd-compressed JSON lines; fields that say nothing are left out."""
+def pack(documents: Iterable[Document], cursor: dict[str, Any] | None = None) -> bytes:
+    """Documents → zstd-compressed JSON lines, with the cursor before them."""
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as stream:
         for document in documents:
-            # "is", because no likes (0) is not the same as none known
-            fields = {
-                name: value for name, value in asdict(document).items() if value is not None and value is not False
-            }
-            stream.write(json.dumps(fields, ensure_ascii=False).encode() + b"\n")
-    return bytes(sink.getvalue().to_pybytes())
+            stream.write(json.dumps(_fields(document), ensure_ascii=False).encode() + b"\n")
+    lines = bytes(sink.getvalue().to_pybytes())
+    if cursor is None:
+        return lines
+    frame = json.dumps(cursor).encode()
+    return _SKIPPABLE.pack(_MAGIC, len(frame)) + frame + lines
 
 
 def unpack(data: bytes) -> Iterator[Document]:
-    """The reverse of `pack`."""
-    for line in pa.CompressedInputStream(pa.BufferReader(data), "zstd").read().splitlines():
-        yield Document(**json.loads(line))
+    """The documents that `pack` packed. Fields that are not known here are passed over."""
+    for line in pa.CompressedInputStream(pa.BufferReader(data), "zstd").read().split(b"\n"):
+        if line:
+            yield _document(json.loads(line))
+
+
+def unpack_cursor(data: bytes) -> dict[str, Any] | None:
+    """The cursor that `pack` packed; None where there is none."""
+    if len(data) < _SKIPPABLE.size:
+        return None
+    magic, size = _SKIPPABLE.unpack_from(data)
+    if magic != _MAGIC:
+        return None
+    cursor: dict[str, Any] = json.loads(data[_SKIPPABLE.size : _SKIPPABLE.size + size])
+    return cursor
+
+
+def _fields(document: Document) -> dict[str, Any]:
+    """A line's fields; those that say nothing are left out.
+
+    0.2.0 knows likes and retweet, and stops at any other name, so these two stay what they were.
+    """
+    numbers = dict(document.numbers)
+    fields = {
+        "id": document.id,
+        "text": document.text,
+        "author": document.author,
+        "created_at": document.created_at,
+        "likes": numbers.pop("likes", None),
+        "retweet": document.repost or None,
+        "numbers": numbers or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _document(fields: dict[str, Any]) -> Document:
+    numbers = dict(fields.get("numbers") or {})
+    if (likes := fields.get("likes")) is not None:
+        numbers["likes"] = likes
+    return Document(
+        id=fields["id"],
+        text=fields["text"],
+        author=fields.get("author"),
+        created_at=fields.get("created_at"),
+        numbers=numbers,
+        repost=bool(fields.get("retweet")),
+    )

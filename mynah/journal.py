@@ -83,7 +83,7 @@ def _whole(path: Path, descriptor: int) -> bytes:
 
 def _lines(path: Path, data: bytes) -> list[dict[str, Any]]:
     lines = []
-    for number, line in enumerate(data.splitlines(), 1):
+    for number, line in enumerate(data.split(b"\n")[:-1], 1):
         if not _is_object(line):
             raise MynahError(f"{path}:{number} is not a line of JSON: mend it, or move the file away")
         lines.append(json.loads(line))

@@ -25,13 +25,13 @@ ASCII = str.maketrans(
 def clean_scraped(document: Document, rules: Clean) -> tuple[str, str | None]:
     """(text, None), or ("", why the document is left out). Rules apply in the order of `Clean`'s fields."""
     text = document.text
-    if rules.drop_retweets and (document.retweet or text.startswith("RT @")):
+    if rules.drop_retweets and (document.repost or text.startswith("RT @")):
         return "", "retweet"
     if rules.drop_replies and text.lstrip().startswith("@"):
         return "", "reply"
     if rules.drop_leading_link and LINK.match(text.lstrip()):
         return "", "begins with a link"
-    if document.likes is not None and document.likes < rules.min_likes:
+    if document.numbers.get("likes", rules.min_likes) < rules.min_likes:
         return "", "too few likes"
     if rules.drop_lines:
         text = "\n".join(line for line in text.splitlines() if not any(part in line for part in rules.drop_lines))
@@ -56,7 +56,10 @@ def clean_scraped(document: Document, rules: Clean) -> tuple[str, str | None]:
 
 
 def fold_spaces(text: str, keep_newlines: bool = False) -> str:
-    """Runs of white space become one space; with `keep_newlines`, lines stay and blank ones go."""
+    """Runs of white space become one space; with `keep_newlines`, lines stay and blank ones go.
+
+    A line ends wherever Unicode ends one, as a reader sees it: at U+2028 too, which then becomes a plain line break.
+    """
     if not keep_newlines:
         return " ".join(text.split())
     return "\n".join(folded for line in text.splitlines() if (folded := " ".join(line.split())))

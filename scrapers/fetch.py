@@ -1,63 +1,138 @@
-"""Downloads over HTTP that cannot be led into a private network."""
+"""Downloads over HTTP that have limits of size and time, and cannot be led into a private network."""
 
+import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable
+import zlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
 
 from mynah.errors import MynahError
 
-TIMEOUT = httpx.Timeout(10, read=60)  # seconds
+TIMEOUT = httpx.Timeout(10, read=60)  # seconds without a sign of life
+MAX_SECONDS = 300  # for all of it: names, redirects, headers and body
+# Of a body, decoded: JSON of this size with an emoji in it takes 350 MiB to read, and a scraper's pod has 512.
+MAX_BYTES = 32 << 20
+MAX_REDIRECTS = 10
+DECODED_AT_ONCE = 1 << 20  # bytes: a gzip of one kilobyte may hold a megabyte
 
 
-def fetch(url: str, allow_private: bool = False) -> bytes:
+@dataclass(frozen=True)
+class Fetched:
+    """What an address answered."""
+
+    body: bytes | None
+    """None where it has not changed since the ETag that was named."""
+    etag: str | None
+    """The server's name for this version of the body, where it gives one."""
+
+
+def fetch(url: str, allow_private: bool = False, etag: str | None = None) -> Fetched:
     """The body behind an http(s) address, redirects followed.
 
-    Every address on the way must be a public one unless `allow_private`: an address in a bot file
-    must not read the cloud's metadata service or a neighbour's database.
-    Raises MynahError with one line where that is not so, or there is no good answer.
+    Every address on the way must be a public one unless `allow_private`: an address in a bot file must not read the
+    cloud's metadata service or a neighbour's database. With `etag`, an unchanged body is not sent again.
+    Raises MynahError with one line where that is not so, where there is no good answer, or too long a one.
     """
 
-    def check_before(request: httpx.Request) -> None:
+    async def bounded() -> Fetched:
+        async with asyncio.timeout(MAX_SECONDS):
+            return await _fetch(url, allow_private, etag)
+
+    try:
+        return asyncio.run(bounded())
+    except TimeoutError:
+        raise MynahError(
+            f"{url}: did not come within {MAX_SECONDS} s: download it yourself, and name the file"
+        ) from None
+    except httpx.HTTPStatusError as error:
+        raise MynahError(f"{url}: answers {error.response.status_code} {error.response.reason_phrase}") from None
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        where = urlsplit(url).hostname or "the address"
+        raise MynahError(f"{url}: {where} gives no whole answer: {error or type(error).__name__}") from None
+
+
+async def _fetch(url: str, allow_private: bool, etag: str | None) -> Fetched:
+    async def check_before(request: httpx.Request) -> None:
         host = request.url.host
         try:
-            found = socket.getaddrinfo(host, request.url.port or 443, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().getaddrinfo(host, request.url.port or 443, type=socket.SOCK_STREAM)
         except socket.gaierror:
             raise MynahError(f"{url}: host {host} is not known: check the address and the network") from None
         for *_, address in found:
-            _refuse_private(str(address[0]))
+            refuse_private(str(address[0]))
 
-    def check_after(response: httpx.Response) -> None:
+    async def check_after(response: httpx.Response) -> None:
         # The name may have come to mean another address between the check and the connection.
         stream = response.extensions.get("network_stream")
         if stream and (peer := stream.get_extra_info("server_addr")):
-            _refuse_private(str(peer[0]))
+            refuse_private(str(peer[0]))
 
-    def _refuse_private(address: str) -> None:
+    def refuse_private(address: str) -> None:
         if not ipaddress.ip_address(address.split("%")[0]).is_global:
             raise MynahError(
                 f"{url}: leads to the private address {address}; set MYNAH_ALLOW_PRIVATE=1 if that is meant"
             )
 
-    hooks: dict[str, list[Callable[..., None]]] = {"request": [check_before], "response": [check_after]}
-    transport = httpx.HTTPTransport(retries=2, verify=ssl.create_default_context())
+    hooks: dict[str, list[Callable[..., object]]] = {"request": [check_before], "response": [check_after]}
+    headers = {"Accept-Encoding": "gzip"} | ({"If-None-Match": etag} if etag else {})
     # Proxies of the environment only with allow_private: the addresses checked would be the proxy's.
-    with httpx.Client(
-        transport=transport,
+    async with httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(retries=2, verify=ssl.create_default_context()),
         timeout=TIMEOUT,
-        follow_redirects=True,
         event_hooks={} if allow_private else hooks,
         trust_env=allow_private,
     ) as client:
-        try:
-            response = client.get(url)
-            response.raise_for_status()
-        except httpx.HTTPStatusError as error:
-            raise MynahError(f"{url}: answers {error.response.status_code} {error.response.reason_phrase}") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            where = urlsplit(url).hostname or "the address"
-            raise MynahError(f"{url}: {where} gives no answer: {error or type(error).__name__}") from None
-    return response.content
+        request = client.build_request("GET", url, headers=headers)
+        for _ in range(MAX_REDIRECTS):
+            # httpx, when it follows a redirect itself, first reads the body that comes with it, however long.
+            response = await client.send(request, stream=True)
+            try:
+                if response.next_request is None:
+                    return await _read(url, response, etag)
+                request = response.next_request
+            finally:
+                await response.aclose()
+    raise MynahError(f"{url}: is redirected more than {MAX_REDIRECTS} times")
+
+
+async def _read(url: str, response: httpx.Response, etag: str | None) -> Fetched:
+    """The body of a good answer, as long as it is not too long."""
+    if response.status_code == httpx.codes.NOT_MODIFIED and etag:
+        return Fetched(None, etag)
+    response.raise_for_status()
+    promised = response.headers.get("content-length", "")
+    body = bytearray()
+    if not (promised.isdecimal() and int(promised) > MAX_BYTES):
+        async for chunk in _decoded(url, response):
+            body += chunk
+            if len(body) > MAX_BYTES:
+                break
+        else:
+            return Fetched(bytes(body), response.headers.get("etag"))
+    raise MynahError(f"{url}: is longer than {MAX_BYTES >> 20} MiB: download it yourself, and name the file")
+
+
+async def _decoded(url: str, response: httpx.Response) -> AsyncIterator[bytes]:
+    """The body in pieces, none of them large: httpx would unpack all of a network packet at once."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise MynahError(f"{url}: answers in the encoding {encoding}, which was not asked for")
+    if encoding == "identity":
+        async for chunk in response.aiter_raw():
+            yield chunk
+        return
+    gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        async for chunk in response.aiter_raw():
+            while chunk and not gzip.eof:
+                yield gzip.decompress(chunk, DECODED_AT_ONCE)
+                chunk = gzip.unconsumed_tail
+    except zlib.error as error:
+        raise MynahError(f"{url}: is not the gzip that it says it is: {error}") from None
+    if not gzip.eof:
+        raise MynahError(f"{url}: ends in the middle of its gzip")

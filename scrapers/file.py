@@ -1,72 +1,77 @@
 """The file source: rows of CSV, JSON, JSON lines or plain text, from wherever the file lies."""
 
 import csv
-import importlib.util
+import hashlib
 import io
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from itertools import chain, islice
 from typing import Any
 
 from mynah.bot import FileSource
-from mynah.bucket import Bucket
+from mynah.bucket import fingerprint
 from mynah.document import Document, text_id
 from mynah.errors import MynahError
-from scrapers.fetch import fetch
+from mynah.settings import Settings
+from scrapers.content import read
+from scrapers.page import Cursor, Page
 
 TEXT_NAMES = ("text", "tweet", "joke", "body", "content")
+READING = 1  # raised when the same file gives other documents than before, so that files are read again
+PAGE = 1000  # documents
+# JSON may hold halves of characters that UTF-16 writes as two: \ud83d of an emoji that was cut off.
+HALF = re.compile("[\ud800-\udfff]")
 
 
-def scrape(source: FileSource, allow_private: bool = False) -> Iterator[Document]:
+def scrape(source: FileSource, cursor: Cursor | None, settings: Settings) -> Iterator[Page]:
     """The documents of a file, in its order; rows without a text are passed over.
 
-    `allow_private` lets an http(s) address lead into a private network.
+    The cursor names the file's content: none of a file that has not changed is read into documents again.
     Raises MynahError with one line where the file is missing, unreadable or not what `source` says it is.
     """
-    data = _read(source.url, allow_private)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MynahError(f"{source.url}: not UTF-8 at byte {error.start}: convert it, e.g. with iconv") from None
-    form = source.format if source.format != "auto" else _format(source.url)
-    if form == "txt":
-        for chunk in _split(text, source.separator):
-            yield Document(id=text_id(chunk), text=chunk)
+    how = fingerprint({"reading": READING, **source.model_dump(exclude_defaults=True)})
+    last = cursor if cursor and cursor.get("how") == how else {}
+    content = read(source.url, settings, last.get("etag"))
+    if content.data is None:
+        yield Page([], cursor, unchanged=last["documents"])
         return
-    rows = {"csv": _csv_rows, "json": _json_rows, "jsonl": _jsonl_rows}[form](text, source)
-    yield from _documents(rows, source)
+    now = {"how": how, "sha256": hashlib.sha256(content.data).hexdigest(), "etag": content.etag}
+    if now["sha256"] == last.get("sha256"):
+        yield Page([], {**now, "documents": last["documents"]}, unchanged=last["documents"])
+        return
+    documents, number = read_documents(content.data, source), 0
+    while page := list(islice(documents, PAGE)):
+        number += len(page)
+        yield Page(page, cursor)  # not yet the new one: a scrape killed here reads the file again
+    if not number:
+        raise MynahError(f"{source.url} holds no text")
+    yield Page([], {**now, "documents": number})
 
 
-def _read(url: str, allow_private: bool) -> bytes:
-    scheme, separator, rest = url.partition("://")
-    if scheme in ("http", "https") and separator:
-        return fetch(url, allow_private)
+def read_documents(data: bytes, source: FileSource) -> Iterator[Document]:
+    """The documents in a file's content. Raises MynahError where it is not what `source` says it is."""
+    form = source.format if source.format != "auto" else _format(source.url)
+    # csv ends lines itself; a line of JSON ends at \n alone, and of a text at \r and \r\n too, but not at U+2028.
+    newline = {"csv": "", "jsonl": "\n"}.get(form)
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=newline)
     try:
-        if scheme in ("s3", "gs") and separator:
-            folder, _, name = url.rpartition("/")
-            return Bucket(folder).read(name)
-        if scheme == "package" and separator:
-            return _package_file(rest).read_bytes()
-        return Path(rest if separator and scheme == "file" else url).expanduser().read_bytes()
-    except FileNotFoundError:
-        raise MynahError(f"{url}: no such file: check the source's url") from None
-    except IsADirectoryError:
-        raise MynahError(f"{url}: is a folder: name one file in it") from None
-    except PermissionError:
-        raise MynahError(f"{url}: may not be read: check its permissions") from None
+        if form == "txt":
+            yield from (Document(id=text_id(chunk), text=chunk) for chunk in _split(text, source.separator))
+        else:
+            rows = {"csv": _csv_rows, "json": _json_rows, "jsonl": _jsonl_rows}[form](text, source)
+            yield from _documents(rows, source)
+    except UnicodeDecodeError:
+        raise MynahError(f"{source.url}: not UTF-8{_where(data)}: convert it, e.g. with iconv") from None
 
 
-def _package_file(path: str) -> Path:
-    """NAME/PATH → the file in the installed package NAME, found without importing it."""
-    name, _, inside = path.partition("/")
-    spec = importlib.util.find_spec(name) if name.isidentifier() else None
-    if spec is None or not spec.submodule_search_locations:
-        raise MynahError(f"package://{path}: no Python package {name} is installed: pip install it")
-    root = Path(spec.submodule_search_locations[0]).resolve()
-    file = (root / inside).resolve()
-    if not file.is_relative_to(root):
-        raise MynahError(f"package://{path}: leads out of the package")
-    return file
+def _where(data: bytes) -> str:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return f" at byte {error.start}"
+    return ""
 
 
 def _format(url: str) -> str:
@@ -74,10 +79,10 @@ def _format(url: str) -> str:
     return {"csv": "csv", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl"}.get(ending, "txt")
 
 
-def _split(text: str, separator: str) -> Iterator[str]:
-    """Documents of a plain text: parted by lines that are `separator`, or one a line."""
+def _split(lines: Iterable[str], separator: str) -> Iterator[str]:
+    """Documents of a plain text: parted by lines that are `separator`, or one per line."""
     chunk: list[str] = []
-    for line in [*text.splitlines(), separator]:
+    for line in chain((line.removesuffix("\n") for line in lines), [separator]):
         if separator != "\n" and line.strip() != separator.strip():
             chunk.append(line)
             continue
@@ -87,22 +92,17 @@ def _split(text: str, separator: str) -> Iterator[str]:
             yield whole
 
 
-def _csv_rows(text: str, source: FileSource) -> Iterator[dict[str, Any]]:
+def _csv_rows(lines: Iterable[str], source: FileSource) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(1 << 30)
-    reader = csv.DictReader(
-        io.StringIO(text, newline=""), fieldnames=source.columns or None, delimiter=source.delimiter
-    )
+    reader = csv.DictReader(lines, fieldnames=source.columns or None, delimiter=source.delimiter)
     try:
         yield from reader
     except csv.Error as error:
         raise MynahError(f"{source.url}:{reader.line_num}: not valid CSV: {error}") from None
 
 
-def _json_rows(text: str, source: FileSource) -> Iterable[Any]:
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise MynahError(f"{source.url}:{error.lineno}: not valid JSON: {error.msg}") from None
+def _json_rows(lines: io.TextIOBase, source: FileSource) -> Iterable[Any]:
+    data = _json(lines.read(), source)
     if isinstance(data, dict):  # an export that wraps its rows, such as Telegram's {"messages": […]}
         lists = [value for value in data.values() if isinstance(value, list)]
         data = lists[0] if len(lists) == 1 else None
@@ -111,13 +111,20 @@ def _json_rows(text: str, source: FileSource) -> Iterable[Any]:
     return data
 
 
-def _jsonl_rows(text: str, source: FileSource) -> Iterator[Any]:
-    for number, line in enumerate(text.splitlines(), 1):
+def _jsonl_rows(lines: Iterable[str], source: FileSource) -> Iterator[Any]:
+    for number, line in enumerate(lines, 1):
         if line.strip():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise MynahError(f"{source.url}:{number}: not valid JSON: {error.msg}") from None
+            yield _json(line.removesuffix("\n"), source, number)
+
+
+def _json(text: str, source: FileSource, line: int = 1) -> Any:
+    """JSON data; `line` is where `text` begins in the file."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise MynahError(f"{source.url}:{line + error.lineno - 1}: not valid JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, lists in lists in lists
+        raise MynahError(f"{source.url}:{line}: not JSON that can be read: {error}") from None
 
 
 def _documents(rows: Iterable[Any], source: FileSource) -> Iterator[Document]:
@@ -130,16 +137,30 @@ def _documents(rows: Iterable[Any], source: FileSource) -> Iterator[Document]:
         text = row.get(names["text"])
         if not isinstance(text, str) or not text.strip():
             continue
+        text = _text(text)
         value = {field: row.get(name) for field, name in names.items()}
-        likes = str(value.get("likes", "")).strip()
+        likes = _number(value.get("likes"))
         yield Document(
-            id=str(value.get("id") or text_id(text)),
+            id=_text(value.get("id") or text_id(text)),
             text=text,
-            author=value.get("author") or None,
-            created_at=str(value["created_at"]) if value.get("created_at") else None,
-            likes=int(float(likes)) if likes.replace(".", "", 1).isdigit() else None,
-            retweet=str(value.get("retweet")).lower() in ("true", "1", "t", "yes"),
+            author=_text(value["author"]) if value.get("author") else None,
+            created_at=_text(value["created_at"]) if value.get("created_at") else None,
+            numbers={} if likes is None else {"likes": likes},
+            repost=str(value.get("retweet")).lower() in ("true", "1", "t", "yes"),
         )
+
+
+def _text(value: Any) -> str:
+    """As text that can be written as UTF-8."""
+    return HALF.sub("\ufffd", str(value))
+
+
+def _number(value: Any) -> int | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return int(number) if math.isfinite(number) else None
 
 
 def _names(row: dict[str, Any], source: FileSource) -> dict[str, str]:

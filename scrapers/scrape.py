@@ -1,17 +1,15 @@
 """Scrape a bot's sources into the bucket; a document already there is not written again."""
 
-from collections.abc import Iterable, Iterator
+import importlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import islice
 
-import scrapers.file
-from mynah.bot import Bot
-from mynah.bucket import Bucket, fingerprint
-from mynah.document import Document, pack, unpack
+from mynah.bot import Bot, Source
+from mynah.document import Document
 from mynah.errors import MynahError
+from mynah.settings import Settings
+from scrapers.raw import Raw
 
-FILE_DOCUMENTS = 10_000  # documents a raw file: as many as a crash may cost
+PAGE_DOCUMENTS = 10_000  # gathered before they are written: as many as a crash may cost
 
 
 @dataclass(frozen=True)
@@ -27,35 +25,33 @@ class Scraped:
         )
 
 
-def scrape(bot: Bot, bucket: Bucket, allow_private: bool = False) -> Scraped:
-    """Scrape every source of `bot`. Raises MynahError for the first that cannot be read, or gives nothing."""
+def scrape(bot: Bot, settings: Settings) -> Scraped:
+    """Scrape every source of `bot`. Raises MynahError for the first that cannot be read."""
     found: dict[str, int] = {}
     new: dict[str, int] = {}
     for name, source in bot.sources.items():
-        seen = {document.id for document in stored(bucket, bot.name, name)}
-        before = len(seen)
-        counted = 0
-
-        def unseen(documents: Iterable[Document], seen: set[str] = seen) -> Iterator[Document]:
-            nonlocal counted
-            for document in documents:
-                counted += 1
-                if document.id not in seen:
-                    seen.add(document.id)
-                    yield document
-
-        documents = unseen(scrapers.file.scrape(source, allow_private))
-        while chunk := list(islice(documents, FILE_DOCUMENTS)):
-            ids = [document.id for document in chunk]
-            file = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{fingerprint(ids)}.jsonl.zst"
-            bucket.write(pack(chunk), bot.name, "raw", name, file)
-        if not counted:
-            raise MynahError(f"bot {bot.name}, source {name}: {source.url} holds no text")
-        found[name], new[name] = counted, len(seen) - before
+        try:
+            found[name], new[name] = _scrape(source, Raw(settings.bucket, bot.name, name, source.kind), settings)
+        except MynahError as error:
+            raise type(error)(f"bot {bot.name}, source {name}: {error}") from None
     return Scraped(found, new)
 
 
-def stored(bucket: Bucket, bot: str, source: str) -> Iterator[Document]:
-    """The documents that were scraped from a source so far."""
-    for name in bucket.names(bot, "raw", source):
-        yield from unpack(bucket.read(bot, "raw", source, name))
+def _scrape(source: Source, raw: Raw, settings: Settings) -> tuple[int, int]:
+    """Scrape one source on from where it stands; how many documents it gave, and how many were new."""
+    module = importlib.import_module(f"scrapers.{source.kind}")
+    cursor = raw.cursor()
+    found = new = 0
+    gathered: list[Document] = []
+    for page in module.scrape(source, cursor, settings):
+        found += len(page.documents) + page.unchanged
+        fresh = raw.unseen(page.documents)
+        new += len(fresh)
+        gathered += fresh
+        if page.cursor != cursor or len(gathered) >= PAGE_DOCUMENTS:
+            raw.write(gathered, page.cursor)
+            cursor, gathered = page.cursor, []
+    if gathered:
+        raw.write(gathered, cursor)
+    raw.save_ids()
+    return found, new

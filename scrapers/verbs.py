@@ -13,4 +13,4 @@ def scrape(bot: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     loaded, settings = load(bot, overrides)
     with settings.alone(loaded.name, "scrape"):
-        show(scrape(loaded, settings.bucket, settings.allow_private), as_json)
+        show(scrape(loaded, settings), as_json)

@@ -60,6 +60,13 @@ def test_a_broken_line_in_the_middle_is_named(path: Path) -> None:
         pass
 
 
+def test_a_line_ends_at_its_newline_alone(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes('{"a":\r1}\n{"text": "one\u2028two\u0085"}\r\n'.encode())
+    with journal.opened(path) as reader:
+        assert reader.lines == [{"a": 1}, {"text": "one\u2028two\u0085"}]
+
+
 def test_a_full_disk_adds_nothing(path: Path) -> None:
     """A limit of the file's size stands for the disk's."""
     with journal.opened(path) as writer:

@@ -12,7 +12,8 @@ from mynah.text import clean_generated, clean_scraped, fold_spaces, same_text_ke
 
 
 def cleaned(text: str, likes: int | None = None, **rules: Any) -> tuple[str, str | None]:
-    return clean_scraped(Document(id="1", text=text, likes=likes), Clean(**{"min_words": 1, **rules}))
+    document = Document(id="1", text=text, numbers={} if likes is None else {"likes": likes})
+    return clean_scraped(document, Clean(**{"min_words": 1, **rules}))
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,8 @@ def cleaned(text: str, likes: int | None = None, **rules: Any) -> tuple[str, str
     [
         ("a  b\n\tc", {}, "a b c"),
         ("one\n\n two ", {"newlines": "keep"}, "one\ntwo"),
+        ("one\u2028two", {"newlines": "keep"}, "one\ntwo"),
+        ("by me\u2028one", {"drop_lines": ["by me"]}, "one"),
         ("Tom &amp; Jerry love amp", {}, "Tom & Jerry love amp"),
         ("see https://t.co/uRx?x=1 and pic.twitter.com/ab now", {}, "see and now"),
         ("keep https://x.y", {"strip_links": False}, "keep https://x.y"),
@@ -41,6 +44,7 @@ def test_scraped_texts_are_cleaned(text: str, rules: dict[str, Any], wanted: str
         ("@you no", None, {"drop_replies": True}, "reply"),
         ("https://x.y look", None, {"drop_leading_link": True}, "begins with a link"),
         ("good", 3, {"min_likes": 20}, "too few likes"),
+        ("good", 0, {"min_likes": 1}, "too few likes"),
         ("two words", None, {"min_words": 3}, "too few words"),
         ("now three words", None, {"max_words": 2}, "too many words"),
         ("https://only.a/link", None, {}, "too few words"),
@@ -48,6 +52,12 @@ def test_scraped_texts_are_cleaned(text: str, rules: dict[str, Any], wanted: str
 )
 def test_documents_are_left_out_for_a_reason(text: str, likes: int | None, rules: dict[str, Any], reason: str) -> None:
     assert cleaned(text, likes, **rules) == ("", reason)
+
+
+def test_a_repost_is_left_out_for_its_mark() -> None:
+    document = Document(id="1", text="three good words", repost=True)
+    assert clean_scraped(document, Clean()) == ("", "retweet")
+    assert clean_scraped(document, Clean(drop_retweets=False)) == ("three good words", None)
 
 
 def test_unknown_likes_are_not_few_likes() -> None:

@@ -1,25 +1,114 @@
-"""Downloads: from real servers, and never from a private address unasked."""
+"""Downloads: from real servers, never from a private address unasked, and never without end."""
 
+import gzip
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from mynah.errors import MynahError
-from scrapers.fetch import fetch
+from scrapers import fetch as fetching
+from scrapers.fetch import Fetched, fetch
+
+MEBIBYTE = b"\0" * (1 << 20)
 
 
 class Pages(BaseHTTPRequestHandler):
+    """Good answers, and those of servers that are broken or mean harm."""
+
+    protocol_version = "HTTP/1.1"
+    over = threading.Event()  # the tests are: nothing is dripped any more
+
     def do_GET(self) -> None:
-        if self.path == "/moved":
-            self.send_response(302)
-            self.send_header("Location", "/data")
+        self.close_connection = True
+        with suppress(OSError):  # the client hangs up, as it should
+            getattr(self, self.path.strip("/").replace("-", "_"), self.gone)()
+
+    def data(self) -> None:
+        self.answer(200, b"hello", ETag='"1"')
+
+    def moved(self) -> None:
+        self.answer(302, Location="/data")
+
+    def loop(self) -> None:
+        self.answer(302, Location="/loop")
+
+    def elsewhere(self) -> None:
+        self.answer(302, Location="file:///etc/passwd")
+
+    def gone(self) -> None:
+        self.answer(503)
+
+    def versions(self) -> None:
+        if self.headers["If-None-Match"] == '"2"':
+            self.answer(304)
         else:
-            self.send_response(200 if self.path == "/data" else 503)
+            self.answer(200, b"two", ETag='"2"')
+
+    def endless(self) -> None:
+        self.begin(200)
+        self.pour()
+
+    def endless_redirect(self) -> None:
+        self.begin(302, Location="/data")
+        self.pour()
+
+    def drip(self) -> None:
+        self.begin(200)
+        self.trickle(b"x")
+
+    def drip_headers(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        self.trickle(b"x")
+
+    def says_much(self) -> None:
+        self.begin(200, Content_Length=str(1 << 40))
+
+    def says_more_than_it_sends(self) -> None:
+        self.begin(200, Content_Length="1000")
+        self.wfile.write(b"hello")
+
+    def says_nonsense(self) -> None:
+        self.begin(200, Content_Length="many")
+        self.wfile.write(b"hello")
+
+    def bomb(self) -> None:
+        packed = gzip.compress(MEBIBYTE * 100)
+        assert len(packed) < 1 << 20
+        self.answer(200, packed, Content_Encoding="gzip")
+
+    def packed(self) -> None:
+        assert self.headers["Accept-Encoding"] == "gzip"
+        self.answer(200, gzip.compress(b"hello " * 100_000), Content_Encoding="gzip")
+
+    def half_packed(self) -> None:
+        self.answer(200, gzip.compress(b"hello " * 1000)[:-12], Content_Encoding="gzip")
+
+    def not_packed(self) -> None:
+        self.answer(200, b"hello", Content_Encoding="gzip")
+
+    def other_packing(self) -> None:
+        self.answer(200, b"hello", Content_Encoding="br")
+
+    def begin(self, status: int, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        if self.path == "/data":
-            self.wfile.write(b"hello")
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.begin(status, Content_Length=str(len(body)), **headers)
+        self.wfile.write(body)
+
+    def pour(self) -> None:
+        while not self.over.is_set():
+            self.wfile.write(MEBIBYTE)
+
+    def trickle(self, drop: bytes) -> None:
+        while not self.over.wait(0.05):
+            self.wfile.write(drop)
 
     def log_message(self, *_: object) -> None: ...
 
@@ -29,12 +118,32 @@ def server() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as http:
         threading.Thread(target=http.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{http.server_port}"
+        Pages.over.set()
         http.shutdown()
 
 
+def refused(url: str, wanted: str) -> None:
+    with pytest.raises(MynahError) as caught:
+        fetch(url, allow_private=True)
+    assert str(caught.value).startswith(f"{url}: ")
+    assert wanted in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_redirects_are_followed(server: str) -> None:
-    assert fetch(f"{server}/data", allow_private=True) == b"hello"
-    assert fetch(f"{server}/moved", allow_private=True) == b"hello"
+    assert fetch(f"{server}/data", allow_private=True) == Fetched(b"hello", '"1"')
+    assert fetch(f"{server}/moved", allow_private=True) == Fetched(b"hello", '"1"')
+
+
+def test_what_has_not_changed_is_not_sent(server: str) -> None:
+    first = fetch(f"{server}/versions", allow_private=True)
+    assert first == Fetched(b"two", '"2"')
+    assert fetch(f"{server}/versions", allow_private=True, etag=first.etag) == Fetched(None, '"2"')
+    assert fetch(f"{server}/versions", allow_private=True, etag='"1"') == first
+
+
+def test_gzip_is_asked_for_and_unpacked(server: str) -> None:
+    assert fetch(f"{server}/packed", allow_private=True).body == b"hello " * 100_000
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "10.0.0.1", "169.254.169.254", "0.0.0.0"])
@@ -43,14 +152,50 @@ def test_private_addresses_are_refused(host: str) -> None:
         fetch(f"http://{host}:1/data")
 
 
-def test_no_good_answer_is_one_line(server: str) -> None:
-    for url, wanted in (
-        (f"{server}/gone", "answers 503 Service Unavailable"),
-        ("http://127.0.0.1:1/", "127.0.0.1 gives no answer"),
-        ("http://", "gives no answer"),
-    ):
-        with pytest.raises(MynahError, match=wanted) as caught:
-            fetch(url, allow_private=True)
-        assert "\n" not in str(caught.value)
-    with pytest.raises(MynahError, match="host no-such-host.invalid is not known"):
+@pytest.mark.parametrize("page", ["endless", "endless-redirect", "says-much", "bomb"])
+def test_a_body_has_a_limit(server: str, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "MAX_BYTES", 10 << 20)
+    if page == "endless-redirect":  # what comes beside a redirect is not read at all
+        assert fetch(f"{server}/{page}", allow_private=True).body == b"hello"
+    else:
+        refused(f"{server}/{page}", "is longer than 10 MiB: download it yourself, and name the file")
+
+
+@pytest.mark.parametrize("page", ["drip", "drip-headers"])
+def test_time_has_a_limit(server: str, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "MAX_SECONDS", 0.5)
+    refused(f"{server}/{page}", "did not come within 0.5 s: download it yourself, and name the file")
+
+
+@pytest.mark.parametrize(
+    ("page", "wanted"),
+    [
+        ("none", "answers 503 Service Unavailable"),
+        ("loop", "is redirected more than 10 times"),
+        ("elsewhere", "127.0.0.1 gives no whole answer: Request URL has an unsupported protocol"),
+        ("says-more-than-it-sends", "127.0.0.1 gives no whole answer: peer closed connection"),
+        ("says-nonsense", "127.0.0.1 gives no whole answer: "),
+        ("half-packed", "ends in the middle of its gzip"),
+        ("not-packed", "is not the gzip that it says it is"),
+        ("other-packing", "answers in the encoding br, which was not asked for"),
+    ],
+)
+def test_no_good_answer_is_one_line(server: str, page: str, wanted: str) -> None:
+    refused(f"{server}/{page}", wanted)
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("http://127.0.0.1:1/", "127.0.0.1 gives no whole answer"),
+        ("http://", "gives no whole answer"),
+        (f"http://{'a' * 64}.example/", "gives no whole answer"),
+    ],
+)
+def test_no_answer_is_one_line(url: str, wanted: str) -> None:
+    refused(url, wanted)
+
+
+def test_an_unknown_host_is_one_line() -> None:
+    with pytest.raises(MynahError, match=r"host no-such-host\.invalid is not known"):
         fetch("http://no-such-host.invalid/")

@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mynah.bot import FileSource
-from mynah.document import Document, pack, text_id, unpack
+from mynah.document import Document, text_id
 from mynah.errors import MynahError
+from mynah.settings import Settings
 from scrapers.file import scrape
 
 
-def documents(url: object, **source: Any) -> list[Document]:
-    return list(scrape(FileSource(url=str(url), **source)))
+def documents(url: object, env: dict[str, str] | None = None, **source: Any) -> list[Document]:
+    pages = scrape(FileSource(url=str(url), **source), None, Settings.read(env or {}))
+    return [document for page in pages for document in page.documents]
 
 
 def written(path: Path, text: str) -> Path:
@@ -48,14 +48,44 @@ def test_json_with_likes_and_retweets(tmp_path: Path) -> None:
     ]
     fields = {"id": "id_str", "likes": "favorite_count", "retweet": "is_retweet", "created_at": "created_at"}
     wanted = [
-        Document(id="7", text="RT @a: b", likes=0, retweet=True, created_at="Sat Dec 31"),
-        Document(id="8", text="mine", likes=12),
+        Document(id="7", text="RT @a: b", numbers={"likes": 0}, repost=True, created_at="Sat Dec 31"),
+        Document(id="8", text="mine", numbers={"likes": 12}),
     ]
     plain = written(tmp_path / "a.json", json.dumps(rows))
     wrapped = written(tmp_path / "b.json", json.dumps({"name": "channel", "messages": rows}))
     lines = written(tmp_path / "c.jsonl", "\n".join(map(json.dumps, rows)))
     for path in (plain, wrapped, lines):
         assert documents(path, fields=fields) == wanted
+
+
+# What Python's splitlines takes for the end of a line, and a file of lines does not.
+LINE_ENDS = ("\u2028", "\u2029", "\u0085", "\v", "\f", "\x1c")
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_a_line_ends_where_the_file_ends_it(tmp_path: Path, end: str) -> None:
+    text = f"one{end}two"
+    rows = [{"text": text}, {"text": "three"}]
+    lines = "\r\n".join(json.dumps(row, ensure_ascii=ord(end) < 32) for row in rows)
+    assert [d.text for d in documents(written(tmp_path / "a.jsonl", lines))] == [text, "three"]
+    assert [d.text for d in documents(written(tmp_path / "a.txt", f"{text}\r\nthree"))] == [text, "three"]
+    assert [d.text for d in documents(written(tmp_path / "a.csv", f"text\n{text}\nthree\n"))] == [text, "three"]
+    assert [d.text for d in documents(tmp_path / "a.txt", separator="three")] == [text]
+
+
+def test_half_a_character_is_replaced(tmp_path: Path) -> None:
+    row = '{"id": "\\ude00", "text": "cut off \\ud83d", "author": "\\ud83d\\ude00"}'
+    found = documents(written(tmp_path / "a.jsonl", row), fields={"id": "id", "author": "author"})
+    assert found == [Document(id="\ufffd", text="cut off \ufffd", author="\U0001f600")]
+
+
+@pytest.mark.parametrize(
+    ("likes", "numbers"),
+    [("12", {"likes": 12}), (3.0, {"likes": 3}), ("²", {}), ("1e999", {}), ("many", {}), (True, {}), (None, {})],
+)
+def test_likes_are_a_number_or_not_known(tmp_path: Path, likes: object, numbers: dict[str, int]) -> None:
+    path = written(tmp_path / "a.json", json.dumps([{"text": "x", "n": likes}]))
+    assert documents(path, fields={"likes": "n"})[0].numbers == numbers
 
 
 def test_txt_by_line_and_by_separator(tmp_path: Path) -> None:
@@ -79,7 +109,7 @@ def test_the_real_files(shared: Path) -> None:
     telegram = documents(shared / "data/telegram/1001003313758_messages.json")
     assert (len(jokes), len(trump)) == (2950, 4225)
     assert (len(horoscopes), len(telegram)) == (12_946, 672)
-    assert sum(d.retweet for d in trump) == 188
+    assert sum(d.repost for d in trump) == 188
 
 
 @pytest.mark.parametrize(
@@ -92,6 +122,8 @@ def test_the_real_files(shared: Path) -> None:
         ("a.json", '{"text": "x"}', {}, "holds no list of rows"),
         ("a.json", '["x"]', {}, "row 1 is not an object"),
         ("a.jsonl", '{"text": "x"}\n{"text"\n', {}, r"a\.jsonl:2: not valid JSON"),
+        ("a.jsonl", '{"text": "x"}\n' + "9" * 5000, {}, r"a\.jsonl:2: not JSON that can be read"),
+        ("a.json", "[" * 200_000, {}, r"a\.json:1: not JSON that can be read"),
     ],
 )
 def test_bad_files_are_one_line(
@@ -115,18 +147,3 @@ def test_bad_encodings_and_places_are_one_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(MynahError, match=wanted):
             documents(url)
-
-
-DOCUMENTS = st.builds(
-    Document,
-    id=st.text(min_size=1),
-    text=st.text(min_size=1),
-    author=st.none() | st.text(min_size=1),
-    likes=st.none() | st.integers(min_value=0),
-    retweet=st.booleans(),
-)
-
-
-@given(st.lists(DOCUMENTS, max_size=5))
-def test_documents_come_back_as_they_were(many: list[Document]) -> None:
-    assert list(unpack(pack(many))) == many

@@ -17,7 +17,8 @@ class FileSource(Source):
     """What sort of source this is."""
     url: Annotated[str, Unit("address")] = Field(min_length=1)
     """Where the file lies: a local path, an address that begins with `http://`, `https://`, `s3://` or `gs://`,
-    or `package://NAME/PATH` for a file inside an installed Python package."""
+    or `package://NAME/PATH` for a file inside an installed Python package. Where `MYNAH_DATA` is set, as on a cluster,
+    a local path begins in that folder and stays in it. Over http, a file of up to 32 MiB is read."""
     format: Literal["auto", "csv", "json", "jsonl", "txt"] = "auto"
     """How the file is written. `auto` goes by the ending of its name; an unknown ending is `txt`."""
     fields: Annotated[dict[DocumentField, str], Unit("map of fields to columns")] = Field(default={})

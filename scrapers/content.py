@@ -1,0 +1,93 @@
+"""The content of a file, from wherever it lies."""
+
+import importlib.util
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from mynah.bucket import Bucket
+from mynah.errors import MynahError
+from mynah.settings import Settings
+from scrapers.fetch import fetch
+
+# What lies here is made by the kernel: a process's environment with its keys, disks, terminals.
+KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file's bytes."""
+
+    data: bytes | None
+    """None where the file has not changed since the ETag that was named."""
+    etag: str | None = None
+
+
+def read(url: str, settings: Settings, etag: str | None = None) -> Content:
+    """What lies at `url`. An http server is asked for it only if it is no longer what `etag` names.
+
+    Raises MynahError with one line where it is missing or may not be read.
+    """
+    scheme, separator, rest = url.partition("://")
+    try:
+        if not separator:
+            return Content(_local(url, url, settings))
+        if scheme == "file":
+            return Content(_local(rest, url, settings))
+        if scheme in ("http", "https"):
+            fetched = fetch(url, settings.allow_private, etag)
+            return Content(fetched.body, fetched.etag)
+        if scheme in ("s3", "gs"):
+            folder, _, name = url.rpartition("/")
+            if not name or folder.endswith("/"):
+                raise MynahError(f"{url}: names no file: write {scheme}://bucket/path/to/file")
+            return Content(Bucket(folder).read(name))
+        if scheme == "package":
+            return Content(_regular(_package_file(rest), url))
+    except (FileNotFoundError, NotADirectoryError):
+        raise MynahError(f"{url}: no such file: check the source's url") from None
+    except PermissionError:
+        raise MynahError(f"{url}: may not be read: check its permissions") from None
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long, a NUL in it
+        raise MynahError(f"{url}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    raise MynahError(f"{url}: nothing is read from {scheme}://; write a path, or http, https, s3, gs or package")
+
+
+def _local(path: str, url: str, settings: Settings) -> bytes:
+    """A file of this machine: below MYNAH_DATA where that is set, and never one of the kernel's."""
+    asked, root = Path(path).expanduser(), settings.data
+    file = ((root / asked) if root else asked).resolve()  # from here on without links
+    if root and not file.is_relative_to(root.resolve()):
+        raise MynahError(f"{url}: lies outside of MYNAH_DATA={root}, the only folder that sources may read here")
+    if any(file.is_relative_to(folder) for folder in KERNEL):
+        raise MynahError(f"{url}: is no data file: nothing of /proc, /sys and /dev is read")
+    return _regular(file, url)
+
+
+def _regular(file: Path, url: str) -> bytes:
+    # Not blocking, since to open a FIFO waits for its writer.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise MynahError(f"{url}: is a folder: name one file in it")
+        if not stat.S_ISREG(mode):
+            raise MynahError(f"{url}: is a pipe or a device: name a file")
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(descriptor)
+
+
+def _package_file(path: str) -> Path:
+    """NAME/PATH → the file in the installed package NAME, found without importing it."""
+    name, _, inside = path.partition("/")
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise MynahError(f"package://{path}: no Python package {name} is installed: pip install it")
+    root = Path(spec.submodule_search_locations[0]).resolve()
+    file = (root / inside).resolve()
+    if not file.is_relative_to(root):
+        raise MynahError(f"package://{path}: leads out of the package")
+    return file

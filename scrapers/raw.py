@@ -1,0 +1,124 @@
+"""What the bucket keeps of a source.
+
+    <bot>/raw/<source>/<utc>-<id>.jsonl.zst   a page: documents, and the cursor that follows them
+    <bot>/raw/<source>/.cursor                a later cursor, where no new document came with it
+    <bot>/raw/<source>/.ids                   which documents there are: hashes of their ids, and the pages read for it
+
+The pages are the truth. The hidden two only save work: where they are missing or older than the pages, the source is
+asked again, or the pages are read again.
+"""
+
+import hashlib
+import heapq
+import json
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from mynah.bucket import Bucket, fingerprint
+from mynah.document import Document, pack, unpack, unpack_cursor
+from scrapers.page import Cursor
+
+CURSOR, IDS = ".cursor", ".ids"
+FORM = f"8 bytes, {sys.byteorder}-endian"  # of a hash in .ids; an index of another form is made anew
+MERGE = 500_000  # new hashes held in a set, at some 100 bytes each, before they join the others, at 8
+
+
+class Raw:
+    """The pages of one source of a bot. `kind` is the source's: a cursor of another kind counts for nothing."""
+
+    def __init__(self, bucket: Bucket, bot: str, source: str, kind: str) -> None:
+        self._bucket = bucket
+        self._folder = (bot, "raw", source)
+        self._kind = kind
+        self._pages = bucket.names(*self._folder)
+        self._in_index: set[str] | None = None  # pages that the kept index knows; None: it was not needed so far
+        self._sorted = array("Q")
+        self._new: set[int] = set()
+
+    def cursor(self) -> Cursor | None:
+        """Where to go on: the newest page's cursor, or a later one. None: from the start."""
+        newest = self._pages[-1] if self._pages else ""
+        kept = json.loads(self._read(CURSOR) or b"{}")
+        if kept.get("page") != newest:
+            kept = (unpack_cursor(self._read(newest) or b"") if newest else None) or {}
+        cursor: Cursor | None = kept.get("cursor") if kept.get("kind") == self._kind else None
+        return cursor
+
+    def unseen(self, documents: Iterable[Document]) -> list[Document]:
+        """Those that are not kept yet; from now on they count as kept."""
+        return [document for document in documents if self._add(document.id)]
+
+    def write(self, documents: list[Document], cursor: Cursor | None) -> None:
+        """Keep a page: its documents and its cursor, or neither."""
+        note = {"kind": self._kind, "cursor": cursor}
+        if not documents:  # an empty page would be one more input of the next dataset, and a new model for nothing
+            newest = self._pages[-1] if self._pages else ""
+            self._bucket.write(json.dumps({"page": newest, **note}).encode(), *self._folder, CURSOR)
+            return
+        name = f"{self._now()}-{fingerprint([document.id for document in documents])}.jsonl.zst"
+        self._bucket.write(pack(documents, note), *self._folder, name)
+        self._pages.append(name)
+
+    def save_ids(self) -> None:
+        """Keep the index, where there is more in it than is kept. Every document seen must have been written."""
+        if self._in_index is None or self._in_index == set(self._pages):
+            return
+        self._merge()
+        header = json.dumps({"form": FORM, "pages": self._pages}).encode() + b"\n"
+        self._bucket.write(header + self._sorted.tobytes(), *self._folder, IDS)
+        self._in_index = set(self._pages)
+
+    def _add(self, id: str) -> bool:
+        """Whether it was not there before."""
+        if self._in_index is None:
+            self._load_ids()
+        number = _hash(id)
+        place = bisect_left(self._sorted, number)
+        if number in self._new or (place < len(self._sorted) and self._sorted[place] == number):
+            return False
+        self._new.add(number)
+        if len(self._new) >= MERGE:
+            self._merge()
+        return True
+
+    def _load_ids(self) -> None:
+        """Take the index, and read the pages that it lacks: a killed scrape's, and those of 0.2.0, which made none."""
+        self._in_index = set()
+        header, _, hashes = (self._read(IDS) or b"{}").partition(b"\n")
+        index = json.loads(header)
+        # A page that somebody removed takes its ids with it, and only the other pages know which those were.
+        if index.get("form") == FORM and set(index["pages"]) <= set(self._pages):
+            self._sorted.frombytes(hashes)
+            self._in_index = set(index["pages"])
+        for page in self._pages:
+            if page not in self._in_index:
+                for document in unpack(self._bucket.read(*self._folder, page)):
+                    self._add(document.id)
+
+    def _merge(self) -> None:
+        self._sorted = array("Q", heapq.merge(self._sorted, sorted(self._new)))
+        self._new.clear()
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return self._bucket.read(*self._folder, name)
+        except FileNotFoundError:
+            return None
+
+    def _now(self) -> str:
+        """The time as a page's name begins, later than the newest page's, whatever the clock says."""
+        now, form = datetime.now(UTC), "%Y%m%dT%H%M%S%f"
+        newest = self._pages[-1].partition("-")[0] if self._pages else ""
+        try:  # 0.2.0 wrote whole seconds
+            last = datetime.strptime(newest.ljust(21, "0"), form).replace(tzinfo=UTC)
+        except ValueError:  # a page that somebody else put there
+            last = now
+        return max(now, last + timedelta(microseconds=1)).strftime(form)
+
+
+def _hash(id: str) -> int:
+    """64 bits of its SHA-256: two of a million ids have the same with a chance of 1 in 37 million."""
+    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8])
