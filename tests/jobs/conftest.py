@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from mynah.bot import Bot, FileSource
-from mynah.database import Tweet
+from mynah.database.posts import Post
 from mynah.journal import opened
 from simulators.x.api import application
 
@@ -36,17 +36,20 @@ def bot() -> Bot:
 
 
 @pytest.fixture
-def tweet() -> Tweet:
-    now = datetime.now(UTC)
-    nothing = dict.fromkeys(("reason", "model", "score", "decided_at", "posted_at", "post_id", "post_url"))
-    return Tweet(
-        id=7,
+def row() -> Post:
+    """A claimed row, to be posted."""
+    return Post(
+        id=3,
+        tweet_id=7,
         bot="demo",
+        account="main",
         text="To be & to see, <not>",
-        state="posting",
-        prompt="",
-        scores={},
-        created_at=now,
-        claimed_at=now,
-        **nothing,
+        slot=None,
+        state="claimed",
+        attempts=1,
+        claimed_at=datetime.now(UTC),
+        posted_at=None,
+        post_id=None,
+        post_url=None,
+        reason=None,
     )
