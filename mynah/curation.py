@@ -78,8 +78,8 @@ def decide(
 ) -> Decided:
     """Approve, reject or put back (`state` candidate) tweets, all or none of them.
 
-    `revision` is the one that the person saw. Raises MynahError where a tweet does not exist, is at another revision, is
-    on its way, or may not be posted as it stands.
+    `revision` is the one that the person saw. Raises MynahError where a tweet does not exist, is at another revision,
+    is on its way, or may not be posted as it stands.
     """
     with connection.transaction():
         for id in ids:

@@ -4,6 +4,7 @@ A kind's section, in mynah/bot/accounts/, is called like its module here. The mo
 `open_account(bot, name, section, settings)` returns an `Account`, or raises UsageError where a setting is missing.
 """
 
+import difflib
 import importlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from mynah.bot.accounts import KINDS
 from mynah.bot.post import Post as PostSection
+from mynah.bot.post import Posting
+from mynah.errors import UsageError
 
 if TYPE_CHECKING:
     from mynah.bot import Bot
@@ -81,6 +84,21 @@ class Account(Protocol):
 
     def find(self, post: "Post") -> Published | None:
         """The account's own post of this row's text. Raises MynahError where it cannot be told."""
+
+
+def choose(bot: "Bot", name: str | None) -> tuple[str, Posting]:
+    """The bot's account `name`, or its only one, with its section. Raises UsageError where that says too little."""
+    accounts = bot.accounts_by_name()
+    known = ", ".join(accounts)
+    if name is None:
+        if len(accounts) > 1:
+            raise UsageError(f"bot {bot.name} has several accounts ({known}): choose one with --account NAME")
+        name = next(iter(accounts))
+    if name not in accounts:
+        near = difflib.get_close_matches(name, accounts, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {known}"
+        raise UsageError(f"bot {bot.name} has no account {name}; {hint}")
+    return name, accounts[name]
 
 
 def open_account(bot: "Bot", name: str, settings: "Settings") -> Account:
