@@ -41,7 +41,7 @@ class AccountStatus:
         for doubt in self.doubts:
             reason = f": {doubt['reason']}" if doubt["reason"] else ""
             yield f"doubt    {prefix}tweet {doubt['tweet']} is {doubt['state']} since {doubt['since']}{reason}"
-        stock = f", {self.left} texts left" if self.left else f" has nothing to post: `mynah curate {bot}`"
+        stock = f", {self.left} to post" if self.left else f" has nothing to post: `mynah curate {bot}`"
         yield f"next     {prefix}{self.next_post}{stock}"
 
 
