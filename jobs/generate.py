@@ -1,15 +1,18 @@
 """Ask the served model for candidates, clean and judge them, and store them with their verdicts."""
 
+import sys
 from dataclasses import dataclass, replace
 
-from mynah import database, endpoint
+from mynah import endpoint
 from mynah.bot import Bot
 from mynah.bucket import Bucket
+from mynah.database import served
+from mynah.database.tweets import NewTweet, add_tweets, known_texts
 from mynah.document import unpack
 from mynah.progress import progress
 from mynah.rules import Copied, judge
-from mynah.text import clean_generated
-from mynah.tweet import weight
+from mynah.settings import Settings
+from mynah.text import clean_generated, fold_spaces
 
 
 @dataclass(frozen=True)
@@ -30,45 +33,60 @@ class Generated:
         )
 
 
-def generate(bot: Bot, bucket: Bucket, connection: database.Connection, address: str) -> Generated:
+def generate(bot: Bot, settings: Settings, address: str) -> Generated:
     """Generate `samples` texts for each prompt through the endpoint at `address` and store them.
 
-    The best `judge.approve_best` of them are approved at once. Raises MynahError where the endpoint gives no answer.
+    The best `judge.approve_best` of them are approved at once. No connection to Postgres is held meanwhile. Raises
+    MynahError where the endpoint gives no answer.
     """
     with endpoint.client(address) as client:
-        model = endpoint.serving_model(client, bot.name)
-        copied = Copied(_training_texts(bucket, bot.name, model))
-        texts: dict[str, database.NewTweet] = {}
+        model = endpoint.serving_model(client, bot.name, endpoint.WAIT)
+        with settings.connect() as connection:  # before the model works for minutes: is there a database at all?
+            current = served.current(connection, bot.name)
+        if current and current.model != model:
+            print(
+                f"{address} serves {model}, and the current model of {bot.name} is {current.model}: the texts are "
+                f"stored as {model}'s",
+                file=sys.stderr,
+            )
+        copied = Copied(_training_texts(settings.bucket, bot.name, model))
+        texts: dict[str, NewTweet] = {}  # by the text with its white space folded: what differs in no more is the same
         wanted = len(bot.generate.prompts) * bot.generate.samples
+        written = 0
         with progress("generating", wanted) as advance:
-            written = 0
             for prompt in bot.generate.prompts:
-                for choice in endpoint.completions(client, bot.name, prompt, bot.generate):
+                for completion in endpoint.completions(client, bot.name, prompt, bot.generate):
                     written += 1
-                    finished = choice["finish_reason"] == "stop"
-                    raw = prompt + choice["text"]
-                    text = clean_generated(raw, finished, bot.clean.newlines == "keep")
-                    verdict = judge(text, bot.judge, copied, weight(text))
-                    text = text or raw.strip()
-                    if text:
-                        texts[text] = database.NewTweet(
-                            text=text,
-                            state="rejected" if verdict.reason else "candidate",
-                            reason=verdict.reason,
-                            prompt=prompt,
-                            model=model,
-                            score=verdict.score,
-                            scores=verdict.scores,
-                        )
+                    tweet = _judged(bot, prompt, completion, model, copied)
+                    if tweet.text:
+                        texts.setdefault(fold_spaces(tweet.text), tweet)
                     advance(written)
-    known = database.known_texts(connection, bot.name, list(texts))
-    new = [tweet for text, tweet in texts.items() if text not in known]
-    candidates = sorted((t for t in new if t.state == "candidate"), key=lambda t: -(t.score or 0))
-    rejected = [t for t in new if t.state == "rejected"]
-    best = candidates[: bot.judge.approve_best]
-    approved = [replace(tweet, state="approved") for tweet in best]
-    database.add_tweets(connection, bot.name, [*approved, *candidates[len(best) :], *rejected])
-    return Generated(model, written, len(candidates) - len(best), len(best), len(rejected), written - len(new))
+    with settings.connect() as connection:
+        known = known_texts(connection, bot.name, [tweet.text for tweet in texts.values()])
+        new = [tweet for tweet in texts.values() if tweet.text not in known]
+        candidates = sorted((t for t in new if t.state == "candidate"), key=lambda t: -(t.score or 0))
+        rejected = [t for t in new if t.state == "rejected"]
+        best, others = candidates[: bot.judge.approve_best], candidates[bot.judge.approve_best :]
+        add_tweets(connection, bot.name, [*(replace(t, state="approved") for t in best), *others, *rejected])
+    return Generated(model, written, len(others), len(best), len(rejected), written - len(new))
+
+
+def _judged(bot: Bot, prompt: str, completion: endpoint.Completion, model: str, copied: Copied) -> NewTweet:
+    """A completion as it is stored; its text is "" where nothing was written."""
+    raw = prompt + completion.text
+    text = clean_generated(raw, completion.finished, bot.clean.newlines == "keep")
+    verdict = judge(text, bot.judge, copied)
+    return NewTweet(
+        text=text or raw.strip(),
+        state="rejected" if verdict.rejection else "candidate",
+        reason=verdict.rejection.reason if verdict.rejection else None,
+        prompt=prompt,
+        model=model,
+        sampling=completion.sampling,
+        seed=completion.seed,
+        score=verdict.score,
+        scores=verdict.scores,
+    )
 
 
 def _training_texts(bucket: Bucket, bot: str, model: str) -> list[str]:

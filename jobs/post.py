@@ -1,105 +1,43 @@
-"""Post one random approved text, and never one twice, whatever is killed when.
+"""Post one random approved text to an account, and never one twice, whatever is killed when.
 
-A tweet goes approved → posting → posted. Only one poster of a bot works at a time, so a tweet that a
-poster finds in `posting` was left by one that was killed: the account itself then tells whether it was posted.
+The row of `posts` is claimed before the account is asked, and settled by its answer. Only one poster of an account
+works at a time, so a claimed row that a poster finds was left by one that was killed: see jobs/settle.py.
 """
 
-import random
 import sys
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol, TypeAlias, assert_never
+from datetime import datetime, timedelta
+from typing import Literal, TypeAlias, assert_never
 from zoneinfo import ZoneInfo
 
 import psycopg
 from cronsim import CronSim
 
-from mynah import database
+from jobs.accounts import Account, Duplicate, Posted, Published, Refused, Unavailable, Unknown
+from jobs.settle import record, settle_claimed, settle_unknown
 from mynah.bot import Bot
-from mynah.database import Tweet
+from mynah.bot.post import Posting
+from mynah.database import posts
+from mynah.database.connection import Connection
+from mynah.database.posts import Post
 from mynah.errors import MynahError
-from mynah.tweet import problem, urls, weight
+from mynah.rules import may_post
+from mynah.tweet import weight
 
-# A claim younger than this belongs to the run that this one repeats (a Job starts a failed pod again within
-# seconds to minutes): one text is posted by both together.
-SAME_RUN = timedelta(minutes=10)
-ASK_UNKNOWN_FOR = timedelta(days=1)  # how long the account is asked again whether an `unknown` tweet was posted
 EARLY = timedelta(seconds=10)  # how far this clock may be behind the one that started a scheduled run
 LOOKS = 2  # how often to look for a post of whose fate the account said nothing
 
-
-@dataclass(frozen=True)
-class Post:
-    """A post as the account knows it."""
-
-    id: str
-    url: str
-
-
-@dataclass(frozen=True)
-class Posted:
-    """The text was posted."""
-
-    post: Post
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """The account says that it has this text already."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The account takes anything but this text: it was not posted and never will be."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """The account takes nothing now, through no fault of the text: it was not posted."""
-
-    reason: str
-    until: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """The request may have arrived: nobody knows whether the text was posted."""
-
-    reason: str
-
-
-Outcome: TypeAlias = Posted | Duplicate | Refused | Unavailable | Unknown
-
-
-class Account(Protocol):
-    """Where a bot posts."""
-
-    @property
-    def name(self) -> str:
-        """What people call it, to stand after `posted to`."""
-
-    @property
-    def settle(self) -> timedelta:
-        """How long after an attempt a post that `find` does not find surely does not exist."""
-
-    def post(self, tweet: Tweet) -> Outcome: ...
-
-    def find(self, tweet: Tweet) -> Post | None:
-        """The account's own post of this tweet's text. Raises MynahError where it cannot be told."""
+Done: TypeAlias = Literal["posted", "nothing", "waiting", "busy", "dry run"]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a poster did. `notes` are what it settled on the way, a line each."""
+    """What a poster did. `left`: approved texts for another time; `notes`: what it settled on the way, a line each."""
 
     bot: str
     account: str
-    outcome: Literal["posted", "nothing", "waiting", "busy", "dry run"]
+    outcome: Done
     message: str
     left: int
     tweet: int | None = None
@@ -114,194 +52,167 @@ class Result:
 
 def post(
     bot: Bot,
-    connection: database.Connection,
+    name: str,
+    connection: Connection,
     account: Account,
     *,
     slot: datetime | None = None,
     dry_run: bool = False,
     pause: float = 3.0,
 ) -> Result:
-    """Settle what a killed poster left, then post one random approved text.
+    """Settle what nobody reported on, then post one random approved text to `account`, the bot's account `name`.
 
-    With `slot`, the time of post.schedule that this run is for, only where that time has no post yet.
+    With `slot`, the time of the account's schedule that this run is for, only where that time has no post yet.
     `dry_run` shows what would be posted and changes nothing. `pause`: seconds before each look for a post whose
     fate is unknown. Raises MynahError where nothing could be posted, or where nobody knows; run again later.
     """
+    poster = _Poster(bot, name, connection, account, pause, slot)
     if dry_run:
-        return _dry_run(bot, connection, account)
-    poster = _Poster(bot, connection, account, pause, slot)
+        with connection.transaction(force_rollback=True):
+            return poster.show()
     try:
-        with database.poster_lock(connection, bot.name) as alone:
-            return poster.run() if alone else poster.result("busy", f"another poster of {bot.name} is at work")
+        with posts.poster_lock(connection, bot.name, name) as alone:
+            at_work = f"another poster of {bot.name}{'' if name == 'main' else f' to {name}'} is at work"
+            return poster.run() if alone else poster.result("busy", at_work)
     except psycopg.OperationalError as error:
         why = " ".join(str(error).split())
         raise MynahError(f"Postgres went away ({why}): run again, which finds out what was posted") from None
 
 
+def last_due(section: Posting, now: datetime) -> datetime:
+    """The time of the account's schedule that a run started by the clock at `now` (aware) is for."""
+    zone = ZoneInfo(section.time_zone)
+    return next(CronSim(section.schedule, (now + EARLY).astimezone(zone), reverse=True))
+
+
 class _Poster:
-    """One run of a poster that has the lock."""
+    """One run."""
 
     def __init__(
-        self,
-        bot: Bot,
-        connection: database.Connection,
-        account: Account,
-        pause: float = 0,
-        slot: datetime | None = None,
+        self, bot: Bot, name: str, connection: Connection, account: Account, pause: float, slot: datetime | None
     ) -> None:
-        self.bot, self.connection, self.account, self.pause, self.slot = bot, connection, account, pause, slot
+        self.bot, self.name, self.connection, self.account = bot, name, connection, account
+        self.pause, self.slot = pause, slot
         self.notes: list[str] = []
 
     def run(self) -> Result:
-        if settled := self.settle():
-            return settled
-        self.ask_about_unknown()
-        if self.slot and (made := database.slot_tweet(self.connection, self.bot.name, self.slot)):
+        if ending := self.settle():
+            return ending
+        settle_unknown(self.connection, self.account, self.bot.name, self.name, self.note)
+        if self.slot and (made := posts.slot_post(self.connection, self.bot.name, self.name, self.slot)):
             due = f"{self.slot:%Y-%m-%d %H:%M %Z}"
-            return self.result("nothing", f"the post of {due} is made already: tweet {made.id} is {made.state}", made)
-        while tweet := database.claim(self.connection, self.bot.name, self.slot):
-            if reason := unfit(self.bot, tweet.text):  # an edit, or a changed bot file, may have made it so
-                database.release(self.connection, tweet.id, "rejected", reason)
-                self.note(f"tweet {tweet.id} is rejected: {reason}")
-                continue
-            return self.post(tweet)
-        return self.result("nothing", nothing_to_post(self.bot))
+            message = f"the post of {due} is made already: tweet {made.tweet_id} is {made.state}"
+            return self.result("nothing", message, made)
+        row = self.claim("is rejected", self.slot)
+        return self.send(row) if row else self.nothing()
+
+    def show(self) -> Result:
+        """A dry run, in a transaction that is rolled back."""
+        count = self.left()
+        row = self.claim("would be rejected", None)
+        if row is None:
+            return self.nothing()
+        message = (
+            f"would post a random one of {count} approved texts to {self.account.name}, such as tweet {row.tweet_id} "
+            f"(weight {weight(row.text)} of {self.bot.judge.max_weight}):\n{row.text}"
+        )
+        return replace(self.result("dry run", message, row), left=count)
 
     def settle(self) -> Result | None:
-        """Find out what became of tweets that a killed poster left; a result where that ends this run."""
-        left = database.stale_claims(self.connection, self.bot.name, timedelta(0))
-        settled = {t.id for t in database.stale_claims(self.connection, self.bot.name, self.account.settle)}
-        earlier = {t.id for t in database.stale_claims(self.connection, self.bot.name, SAME_RUN)}
-        ending = None
-        for tweet in left:
-            who = f"tweet {tweet.id}, left by a poster that was killed,"
-            if found := self.account.find(tweet):
-                recorded = self.record(tweet, found)
-                if recorded.outcome == "posted":
-                    self.note(f"{who} had been posted: {found.url}")
-                    ending = ending if self.slot or tweet.id in earlier else recorded
-            elif tweet.id in settled:
-                database.release(self.connection, tweet.id, "approved", None)
-                self.note(f"{who} had not been posted: approved again")
-            else:
-                minutes = self.account.settle.total_seconds() / 60
-                ending = ending or self.result(
-                    "waiting",
-                    f"{who} may still appear on {self.account.name}: nothing new is posted until {minutes:.0f} minutes "
-                    "after that attempt",
-                    tweet,
-                )
-        return ending and replace(ending, notes=tuple(self.notes))
+        """Settle what killed posters left; a result where that ends this run."""
+        settled = settle_claimed(self.connection, self.account, self.bot.name, self.name, self.note)
+        if settled.posted and not self.slot:
+            return self.posted(*settled.posted)
+        if row := settled.waiting:
+            minutes = self.account.settle.total_seconds() / 60
+            return self.result(
+                "waiting",
+                f"tweet {row.tweet_id}, left by a poster that was killed, may still appear on {self.account.name}: "
+                f"nothing new is posted until {minutes:.0f} minutes after that attempt",
+                row,
+            )
+        return None
 
-    def ask_about_unknown(self) -> None:
-        """Look once more for tweets of whose fate nobody knew; where they do not show, a person decides."""
-        for tweet in database.list_tweets(self.connection, self.bot.name, "unknown", 20):
-            if tweet.claimed_at and datetime.now(UTC) - tweet.claimed_at < ASK_UNKNOWN_FOR:
-                try:
-                    found = self.account.find(tweet)
-                except MynahError as error:
-                    self.note(f"tweet {tweet.id} stays unknown: {error}")
-                    return
-                if found and self.record(tweet, found).outcome == "posted":
-                    self.note(f"tweet {tweet.id}, unknown until now, had been posted: {found.url}")
+    def claim(self, verdict: str, slot: datetime | None) -> Post | None:
+        """The next row that may be posted. Others are refused: an edit or a changed bot file may have made them so."""
+        while row := posts.claim(self.connection, self.bot.name, self.name, slot):
+            rejection = may_post(row.text, self.bot.judge)
+            if rejection is None:
+                return row
+            posts.refuse(self.connection, row.id, rejection.reason)
+            self.note(f"tweet {row.tweet_id} {verdict}: {rejection.words}")
+        return None
 
-    def post(self, tweet: Tweet) -> Result:
-        found, state, hint = None, "rejected", "it is rejected; run again to post another"
-        match outcome := self.account.post(tweet):
-            case Posted(post):
-                return self.record(tweet, post)
+    def send(self, row: Post) -> Result:
+        found = None
+        match outcome := self.account.post(row):
+            case Posted(published):
+                return self.record(row, published)
             case Unavailable(reason, until):
-                state, hint = "approved", "it stays approved; run again later"
                 reason += f" until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
+                posts.give_back(self.connection, row.id, reason)
+                raise self.failure(row, reason, "it stays approved; run again later")
             case Refused(reason):
                 pass
             case Duplicate(reason):
-                found = self.look(tweet)
+                found = self.look(row)
             case Unknown(reason):
-                state = "unknown"
-                hint = f"nobody knows whether it was posted: look, then `mynah curate {self.bot.name}`"
                 try:
-                    found = self.look(tweet)
+                    found = self.look(row)
                 except MynahError as error:
                     reason += f"; {error}"
+                if found is None:
+                    posts.doubt(self.connection, row.id, reason)
+                    raise self.failure(row, reason, "nobody knows whether it was posted; a later run finds out")
             case _:
                 assert_never(outcome)
         if found:
-            return self.record(tweet, found)
-        database.release(self.connection, tweet.id, state, None if state == "approved" else reason)
-        raise MynahError(f"posting tweet {tweet.id} to {self.account.name}: {reason}; {hint}")
+            return self.record(row, found)
+        posts.refuse(self.connection, row.id, reason)
+        raise self.failure(row, reason, "it is rejected; run again to post another")
 
-    def look(self, tweet: Tweet) -> Post | None:
+    def look(self, row: Post) -> Published | None:
         for _ in range(LOOKS):
             time.sleep(self.pause)
-            if found := self.account.find(tweet):
+            if found := self.account.find(row):
                 return found
         return None
 
-    def record(self, tweet: Tweet, found: Post) -> Result:
-        try:
-            database.record_post(self.connection, tweet.id, found.id, found.url)
-        except psycopg.errors.UniqueViolation:  # two bots share the account, and this text
-            reason = f"{self.account.name} had this text already: {found.url}"
-            database.release(self.connection, tweet.id, "rejected", reason)
-            self.note(f"tweet {tweet.id} is rejected: {reason}")
-            return self.result("nothing", f"nothing posted: {reason}", tweet)
-        message = f"posted tweet {tweet.id} to {self.account.name}: {found.url}\n{tweet.text}"
-        return self.result("posted", message, tweet, found)
+    def record(self, row: Post, found: Published) -> Result:
+        if refused := record(self.connection, self.account, row, found):
+            self.note(f"tweet {row.tweet_id} is rejected: {refused}")
+            return self.result("nothing", f"nothing posted: {refused}", row)
+        return self.posted(row, found)
+
+    def posted(self, row: Post, found: Published) -> Result:
+        message = f"posted tweet {row.tweet_id} to {self.account.name}: {found.url}\n{row.text}"
+        return self.result("posted", message, row, found)
+
+    def nothing(self) -> Result:
+        return self.result(
+            "nothing", f"nothing to post: no approved text; approve some with `mynah curate {self.bot.name}`"
+        )
+
+    def failure(self, row: Post, reason: str, then: str) -> MynahError:
+        return MynahError(f"posting tweet {row.tweet_id} to {self.account.name}: {reason}; {then}")
 
     def note(self, line: str) -> None:
         self.notes.append(line)
         print(line, file=sys.stderr, flush=True)
 
-    def result(
-        self,
-        outcome: Literal["posted", "nothing", "waiting", "busy", "dry run"],
-        message: str,
-        tweet: Tweet | None = None,
-        found: Post | None = None,
-    ) -> Result:
+    def left(self) -> int:
+        return posts.count_claimable(self.connection, self.bot.name, self.name)
+
+    def result(self, outcome: Done, message: str, row: Post | None = None, found: Published | None = None) -> Result:
         return Result(
             bot=self.bot.name,
-            account=self.account.name,
+            account=self.name,
             outcome=outcome,
             message=message,
-            left=database.count_states(self.connection, self.bot.name)["approved"],
-            tweet=tweet.id if tweet else None,
-            text=tweet.text if tweet else None,
+            left=self.left(),
+            tweet=row.tweet_id if row else None,
+            text=row.text if row else None,
             post_id=found.id if found else None,
             post_url=found.url if found else None,
             notes=tuple(self.notes),
         )
-
-
-def unfit(bot: Bot, text: str) -> str | None:
-    """Why the bot may not post this text, or None where it may."""
-    if not bot.judge.allow_links and (links := urls(text)):
-        return f"it contains a link ({links[0]}), and judge.allow_links is false"
-    return problem(text, bot.judge.max_weight)
-
-
-def last_due(bot: Bot, now: datetime) -> datetime:
-    """The time of post.schedule that a run started by the clock at `now` (aware) is for."""
-    zone = ZoneInfo(bot.post.time_zone)
-    return next(CronSim(bot.post.schedule, (now + EARLY).astimezone(zone), reverse=True))
-
-
-def nothing_to_post(bot: Bot) -> str:
-    return f"nothing to post: no approved text; approve some with `mynah curate {bot.name}`"
-
-
-def _dry_run(bot: Bot, connection: database.Connection, account: Account) -> Result:
-    poster = _Poster(bot, connection, account)
-    approved = database.list_tweets(connection, bot.name, "approved", 10_000)
-    random.shuffle(approved)
-    for tweet in approved:
-        if reason := unfit(bot, tweet.text):
-            poster.note(f"tweet {tweet.id} would be rejected: {reason}")
-            continue
-        heavy = f"weight {weight(tweet.text)} of {bot.judge.max_weight}"
-        message = (
-            f"would post a random one of {len(approved)} approved texts to {account.name}, such as tweet {tweet.id}"
-        )
-        return poster.result("dry run", f"{message} ({heavy}):\n{tweet.text}", tweet)
-    return poster.result("nothing", nothing_to_post(bot))

@@ -18,39 +18,43 @@ from typing import Any
 import httpx
 
 from jobs.status import dev_losses
-from mynah import database
 from mynah.bot import Bot
+from mynah.database import served
+from mynah.database.tweets import best_texts, count_states, count_waiting
 from mynah.errors import MynahError
 from mynah.settings import Settings
 
-STEPS = ("scrape", "dataset", "train", "serve", "generate", "post")
+STEPS = ("scrape", "dataset", "train", "promote", "serve", "generate", "post")
 READY_WITHIN = 180.0  # seconds a model may take to load
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the loop did and how it stands."""
+    """What the loop did and how it stands. `model` was trained last; `current` is the one that speaks."""
 
     bot: str
     seconds: dict[str, float]
     model: dict[str, Any]
+    current: str
     plot: str
     texts: list[dict[str, Any]]
     tweets: dict[str, int]
     approve_best: int
-    posted: dict[str, Any]
+    posted: dict[str, dict[str, Any]]
+    """What became of each account's post."""
 
     def summary(self) -> str:
         lines = [
             f"dev loss   {dev_losses(self.model['metrics'])}",
             f"plot       {self.plot}",
             f"model      {self.model['address']}",
+            f"current    {self.current}",
             f"tweets     {', '.join(f'{number} {state}' for state, number in self.tweets.items() if number)}",
             "",
-            f"The best texts of this model ({self._who()}):",
+            f"The best texts of the current model ({self._who()}):",
             *(f"  {text['score']:.2f}  {text['state']:<9}  {text['text']}" for text in self.texts),
             "",
-            self.posted["summary"],
+            *(posted["summary"] for posted in self.posted.values()),
         ]
         return "\n".join(lines)
 
@@ -73,29 +77,72 @@ def run_loop(bot: Bot, file: str, overrides: Sequence[str], settings: Settings, 
     steps.show("dataset", steps.verb("dataset", *(["--again"] if "dataset" in repeat else [])))
     trained = steps.verb("train", *(["--again"] if "train" in repeat else []))
     steps.show("train", trained)
-    model = str(trained["id"])
+    current = _promoted(bot.name, str(trained["id"]), steps, settings)
 
     with settings.connect() as connection:
-        waiting = database.count_waiting(connection, bot.name, model)
-        if waiting and "generate" not in repeat:
-            print(f"  serve, generate: {waiting} texts of this model wait already", file=sys.stderr)
-        else:
-            with steps.server() as endpoint:
-                steps.show("generate", steps.verb("generate", "--endpoint", endpoint))
-        posted = steps.verb("post")
-        steps.show("post", posted)
-        texts = database.best_texts(connection, bot.name, model, 10)
-        tweets = database.count_states(connection, bot.name)
+        waiting = count_waiting(connection, bot.name, current)
+    if waiting and "generate" not in repeat:
+        print(f"  serve, generate: {waiting} texts of this model wait already", file=sys.stderr)
+    else:
+        with steps.server() as endpoint:
+            steps.show("generate", steps.verb("generate", "--endpoint", endpoint))
+    posted = _post(bot, steps)
+    with settings.connect() as connection:
+        texts = best_texts(connection, bot.name, current, 10)
+        tweets = count_states(connection, bot.name)
     return Report(
         bot=bot.name,
         seconds=steps.seconds,
-        model={"id": model, "address": trained["address"], "metrics": trained["metrics"]},
+        model={"id": trained["id"], "address": trained["address"], "metrics": trained["metrics"]},
+        current=current,
         plot=trained["plot"],
         texts=[{"id": t.id, "score": t.score or 0.0, "state": t.state, "text": t.text} for t in texts],
         tweets=tweets,
         approve_best=bot.judge.approve_best,
         posted=posted,
     )
+
+
+def _promoted(bot: str, model: str, steps: "_Steps", settings: Settings) -> str:
+    """Make the trained model the current one, if it is good; returns the current one.
+
+    Raises MynahError where it cannot be judged, or is refused and there is no other.
+    """
+    with settings.connect() as connection:
+        before, refused = served.current(connection, bot), served.refused(connection, bot)
+    if before and before.model == model:
+        print(f"  promote: {model} speaks for {bot} already", file=sys.stderr)
+        return model
+    if model not in refused:
+        try:
+            steps.show("promote", steps.verb("promote", model))
+            return model
+        except MynahError:
+            with settings.connect() as connection:
+                refused = served.refused(connection, bot)
+            if model not in refused:  # nobody judged it
+                raise
+    if before is None:
+        raise MynahError(f"{model} is refused ({refused[model]}), and {bot} has no other model: change the bot file")
+    print(f"  promote: {model} is refused ({refused[model]}); {before.model} goes on speaking", file=sys.stderr)
+    return before.model
+
+
+def _post(bot: Bot, steps: "_Steps") -> dict[str, dict[str, Any]]:
+    """Post to each account, whatever becomes of the others. Raises MynahError where one failed, in the end."""
+    posted: dict[str, dict[str, Any]] = {}
+    failed = None
+    accounts = bot.accounts_by_name()
+    for name in accounts:
+        step = f"post {name}" if len(accounts) > 1 else "post"
+        try:
+            posted[name] = steps.verb("post", "--account", name, step=step)
+            steps.show(step, posted[name])
+        except MynahError as error:
+            failed = failed or error
+    if failed:
+        raise failed
+    return posted
 
 
 class _Steps:
@@ -106,25 +153,26 @@ class _Steps:
         self.arguments = [file, *(f"--set={override}" for override in overrides)]
         self.seconds: dict[str, float] = {}
 
-    def verb(self, verb: str, *flags: str) -> dict[str, Any]:
-        """Run `mynah VERB`, its progress shown; returns its result."""
+    def verb(self, verb: str, *flags: str, step: str | None = None) -> dict[str, Any]:
+        """Run `mynah VERB`, its progress shown; returns its result. Raises MynahError where it fails."""
+        step = step or verb
         begin = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "mynah", verb, *self.arguments, *flags, "--json"],
             stdout=subprocess.PIPE,
             preexec_fn=_die_with_parent,
         )
-        self.seconds[verb] = round(time.monotonic() - begin, 1)
+        self.seconds[step] = round(time.monotonic() - begin, 1)
         if done.returncode:
-            raise MynahError(f"step {verb} failed (exit {done.returncode}); mend it and run this again")
+            raise MynahError(f"step {step} failed (exit {done.returncode}); mend it and run this again")
         result: dict[str, Any] = json.loads(done.stdout)
         return result
 
-    def show(self, verb: str, result: dict[str, Any]) -> None:
+    def show(self, step: str, result: dict[str, Any]) -> None:
         """Print what a step did and how long it took."""
         done = " (done already)" if result.get("skipped") else ""
         first, *rest = result["summary"].splitlines()
-        print(f"  {verb:<9} {self.seconds[verb]:>6.1f} s  {first}{done}", file=sys.stderr)
+        print(f"  {step:<9} {self.seconds[step]:>6.1f} s  {first}{done}", file=sys.stderr)
         for line in rest:
             print(f"{'':>21}{line}", file=sys.stderr)
 

@@ -1,5 +1,6 @@
-"""Where a bot's loop stands: documents, model, tweets, posts."""
+"""Where a bot's loop stands: documents, models, tweets, posts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,11 +9,40 @@ from zoneinfo import ZoneInfo
 import httpx
 from cronsim import CronSim
 
-from mynah import database
 from mynah.bot import Bot
-from mynah.bucket import Bucket
+from mynah.bot.post import Posting
+from mynah.database import posts, served
+from mynah.database.connection import Connection
+from mynah.database.tweets import count_states
 from mynah.endpoint import serving_model
 from mynah.errors import MynahError
+from mynah.settings import Settings
+
+DOUBTS = 20  # posts of unknown fate that are shown, per account and state
+
+
+@dataclass(frozen=True)
+class AccountStatus:
+    """How an account stands."""
+
+    last_post: dict[str, Any] | None
+    next_post: str
+    left: int
+    """Approved texts that it has yet to get."""
+    doubts: list[dict[str, Any]]
+    """Posts that a poster has in hand or left when it was killed, and posts of whose fate nobody knows."""
+
+    def lines(self, prefix: str, bot: str) -> Iterator[str]:
+        """For people; `prefix` names the account where the bot has several."""
+        last = self.last_post
+        yield (
+            f"posted   {prefix}{last['at']}  {last['url']}  {last['text']}" if last else f"posted   {prefix}nothing yet"
+        )
+        for doubt in self.doubts:
+            reason = f": {doubt['reason']}" if doubt["reason"] else ""
+            yield f"doubt    {prefix}tweet {doubt['tweet']} is {doubt['state']} since {doubt['since']}{reason}"
+        stock = f", {self.left} to post" if self.left else f" has nothing to post: `mynah curate {bot}`"
+        yield f"next     {prefix}{self.next_post}{stock}"
 
 
 @dataclass(frozen=True)
@@ -23,11 +53,13 @@ class Status:
     raw_files: dict[str, int]
     dataset: dict[str, Any] | None
     model: dict[str, Any] | None
+    """The newest."""
+    current: dict[str, Any] | None
+    """The one that speaks for the bot."""
     endpoint: str
     serving: str | None
     tweets: dict[str, int]
-    last_post: dict[str, Any] | None
-    next_post: str
+    accounts: dict[str, AccountStatus]
 
     def summary(self) -> str:
         tweets = ", ".join(f"{number} {state}" for state, number in self.tweets.items() if number) or "none"
@@ -36,12 +68,15 @@ class Status:
                 f"bot      {self.bot}",
                 f"scraped  {', '.join(f'{name}: {n} files' for name, n in self.raw_files.items())}",
                 f"dataset  {self._dataset()}",
-                f"model    {self._model()}",
+                f"newest   {self._model()}",
+                f"current  {self._current()}",
                 f"serving  {self.serving or 'nothing answers'} at {self.endpoint}",
                 f"tweets   {tweets}",
-                f"posted   {self._posted()}",
-                f"next     {self.next_post}"
-                + ("" if self.tweets["approved"] else f" has nothing to post: `mynah curate {self.bot}`"),
+                *(
+                    line
+                    for name, account in self.accounts.items()
+                    for line in account.lines(f"{name}: " if len(self.accounts) > 1 else "", self.bot)
+                ),
             )
         )
 
@@ -58,40 +93,71 @@ class Status:
             f"trained {self.model['created']} from {self.model['base']}"
         )
 
-    def _posted(self) -> str:
-        if self.last_post is None:
-            return "nothing yet"
-        return f"{self.last_post['at']}  {self.last_post['url']}  {self.last_post['text']}"
+    def _current(self) -> str:
+        if self.current is None:
+            return f"none yet: `mynah promote {self.bot}`"
+        return f"{self.current['model']} since {self.current['since']}, by {self.current['who']}: {self.current['why']}"
 
 
 def dev_losses(metrics: dict[str, Any]) -> str:
-    """The dev loss before and after training, in nats a token; there is none without dev texts."""
+    """The dev loss before and after training, in nats per token; there is none without dev texts."""
     if metrics["dev_loss"] is None:
         return "not measured: no dev texts"
     return f"{metrics['dev_loss_untuned']:.3f} untuned → {metrics['dev_loss']:.3f} fine-tuned"
 
 
-def status(bot: Bot, bucket: Bucket, connection: database.Connection, endpoint: str, now: datetime) -> Status:
+def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status:
     """Read where the loop of `bot` stands; `now` is an aware time. A dead endpoint is told, not raised."""
+    bucket = settings.bucket
     dataset = next(bucket.manifests(bot.name, "datasets"), None)
     model = next(bucket.manifests(bot.name, "models"), None)
-    posted = database.list_tweets(connection, bot.name, "posted", 1)
+    with settings.connect() as connection:
+        current = served.current(connection, bot.name)
+        tweets = count_states(connection, bot.name)
+        accounts = {
+            name: _account(bot.name, name, section, connection, now) for name, section in bot.accounts_by_name().items()
+        }
     try:
         with httpx.Client(base_url=endpoint, timeout=2) as client:
             serving = serving_model(client, bot.name)
     except MynahError:
         serving = None
-    following = next(CronSim(bot.post.schedule, now.astimezone(ZoneInfo(bot.post.time_zone))))
     return Status(
         bot=bot.name,
         raw_files={source: len(bucket.names(bot.name, "raw", source)) for source in bot.sources},
         dataset=dataset and {"id": dataset["id"], **dataset["counts"]},
         model=model and {"id": model["id"], "created": model["created"], "base": model["base"], **model["metrics"]},
+        current=_current(current) if current else None,
         endpoint=endpoint,
         serving=serving,
-        tweets=database.count_states(connection, bot.name),
-        last_post=next(
-            ({"at": f"{t.posted_at:%Y-%m-%d %H:%M}", "url": t.post_url, "text": t.text} for t in posted), None
-        ),
-        next_post=f"{following:%Y-%m-%d %H:%M %Z} (schedule {bot.post.schedule})",
+        tweets=tweets,
+        accounts=accounts,
     )
+
+
+def _current(now: served.Served) -> dict[str, Any]:
+    return {"model": now.model, "since": _minute(now.since), "who": now.who, "why": now.why}
+
+
+def _account(bot: str, name: str, section: Posting, connection: Connection, now: datetime) -> AccountStatus:
+    following = next(CronSim(section.schedule, now.astimezone(ZoneInfo(section.time_zone))))
+    when = "suspended" if section.suspend else f"{following:%Y-%m-%d %H:%M %Z}"
+    last = posts.list_posts(connection, bot, 1, name, "posted")
+    doubts = [
+        post for state in ("claimed", "unknown") for post in posts.list_posts(connection, bot, DOUBTS, name, state)
+    ]
+    return AccountStatus(
+        last_post=next(
+            ({"at": _minute(p.posted_at), "url": p.post_url, "text": p.text, "tweet": p.tweet_id} for p in last), None
+        ),
+        next_post=f"{when} (schedule {section.schedule})",
+        left=posts.count_claimable(connection, bot, name),
+        doubts=[
+            {"tweet": p.tweet_id, "state": p.state, "since": _minute(p.claimed_at), "reason": p.reason, "text": p.text}
+            for p in doubts
+        ],
+    )
+
+
+def _minute(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""

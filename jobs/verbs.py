@@ -15,7 +15,7 @@ from mynah.options import bot_name, load, on_kubernetes, show, verb
 )
 @verb
 def run(bot: str, overrides: tuple[str, ...], as_json: bool, again: str | None) -> None:
-    """All of it, once, on this machine: scrape, dataset, train, serve, generate, post. Skips what is done."""
+    """All of it, once, on this machine: scrape, dataset, train, promote, serve, generate, post. Skips what is done."""
     from jobs.run import run_loop
     from mynah.bot import find
 
@@ -46,20 +46,25 @@ def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str 
     from jobs.generate import generate
 
     loaded, settings = load(bot, overrides)
-    with settings.connect() as connection:
-        show(generate(loaded, settings.bucket, connection, endpoint or settings.endpoint), as_json)
+    show(generate(loaded, settings, endpoint or settings.endpoint), as_json)
 
 
 @click.command(
     epilog="Examples: mynah curate fortune · mynah curate fortune approve 3 8 · "
-    "mynah curate fortune reject 4 --reason 'off topic' · mynah curate fortune edit 5 'A better text.'"
+    "mynah curate fortune reject 4 --reason 'off topic' · mynah curate fortune edit 5 'A better text.' · "
+    "mynah curate fortune history 5"
 )
 @verb
-@click.argument("action", default="list", type=click.Choice(["list", "approve", "reject", "putback", "edit"]))
+@click.argument(
+    "action", default="list", type=click.Choice(["list", "approve", "reject", "putback", "edit", "history"])
+)
 @click.argument("what", nargs=-1)
 @click.option("--state", default="candidate", show_default=True, type=click.Choice(STATES), help="For list.")
-@click.option("--limit", default=20, show_default=True, help="For list.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="For list.")
 @click.option("--reason", default="a person said no", show_default=True, help="For reject.")
+@click.option(
+    "--revision", type=int, help="Decide about one tweet only if nobody did since it had this revision (see --json)."
+)
 def curate(
     bot: str,
     overrides: tuple[str, ...],
@@ -69,47 +74,60 @@ def curate(
     state: str,
     limit: int,
     reason: str,
+    revision: int | None,
 ) -> None:
     """List, approve, reject, put back or edit what the bot may say.
 
-    ACTION is followed by the ids it is about; edit by one id and the new text.
+    ACTION is followed by the ids it is about; edit by one id and the new text; history by one id.
     """
     from mynah import curation
 
+    ids = [] if action == "list" else _ids(what[:1] if action == "edit" else what)
+    if action == "edit" and len(what) != 2:
+        raise UsageError("edit takes one id and the new text: mynah curate BOT edit ID 'TEXT'")
+    if len(ids) > 1 and (action == "history" or revision is not None):
+        raise UsageError(f"{'history' if action == 'history' else '--revision'} takes one id")
     loaded, settings = load(bot, overrides)
     with settings.connect() as connection:
-        if action == "list":
-            show(curation.list_state(loaded, connection, state, limit), as_json)
-        elif action == "edit":
-            if len(what) != 2:
-                raise UsageError("edit takes one id and the new text: mynah curate BOT edit ID 'TEXT'")
-            show(curation.edit(loaded, connection, _ids(what[:1])[0], what[1]), as_json)
-        else:
-            to = {"approve": "approved", "reject": "rejected", "putback": "candidate"}[action]
-            show(curation.decide(loaded, connection, _ids(what), to, reason if to == "rejected" else None), as_json)
+        match action:
+            case "list":
+                show(curation.list_state(loaded, connection, state, limit), as_json)
+            case "history":
+                show(curation.history(loaded, connection, ids[0]), as_json)
+            case "edit":
+                show(curation.edit(loaded, connection, ids[0], what[1], revision), as_json)
+            case _:
+                to = {"approve": "approved", "reject": "rejected", "putback": "candidate"}[action]
+                why = reason if to == "rejected" else None
+                show(curation.decide(loaded, connection, ids, to, why, revision), as_json)
 
 
 def _ids(what: tuple[str, ...]) -> list[int]:
-    if not what or not all(word.isdecimal() for word in what):
+    if not what or not all(word.isascii() and word.isdecimal() and len(word) < 19 for word in what):
         raise UsageError("name tweets by their ids, e.g. mynah curate BOT approve 3 8")
     return [int(word) for word in what]
 
 
-@click.command(epilog="Example: mynah post fortune --dry-run")
-@click.option("--scheduled", is_flag=True, help="Only if the last time that post.schedule names has no post yet.")
+@click.command(epilog="Examples: mynah post fortune --dry-run · mynah post jokes --account news")
+@click.option("--account", metavar="NAME", help="Which of the bot's accounts, where it has several.")
+@click.option("--scheduled", is_flag=True, help="Only if the last time of the account's schedule has no post yet.")
 @click.option("--dry-run", is_flag=True, help="Show what would be posted, and change nothing.")
 @verb
-def post(bot: str, overrides: tuple[str, ...], as_json: bool, scheduled: bool, dry_run: bool) -> None:
-    """Post one random approved text, to X or to the local outbox."""
+def post(
+    bot: str, overrides: tuple[str, ...], as_json: bool, account: str | None, scheduled: bool, dry_run: bool
+) -> None:
+    """Post one random approved text to an account of the bot: X, or the local outbox."""
     from datetime import UTC, datetime
 
-    from jobs.accounts import open_account
+    from jobs.accounts import choose, open_account
     from jobs.post import last_due, post
 
     loaded, settings = load(bot, overrides)
-    slot = last_due(loaded, datetime.now(UTC)) if scheduled else None
+    name, section = choose(loaded, account)
+    slot = last_due(section, datetime.now(UTC)) if scheduled else None
+    opened = open_account(loaded, name, settings)
     with settings.connect() as connection:
-        show(post(loaded, connection, open_account(loaded.name, settings), slot=slot, dry_run=dry_run), as_json)
+        show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run), as_json)
 
 
 @click.command(
@@ -163,15 +181,13 @@ def rollback(bot: str, overrides: tuple[str, ...], as_json: bool, namespace: str
 @click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
 @verb
 def status(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str | None) -> None:
-    """Where the loop stands: texts by state, last model with its losses, what serves, last and next post."""
+    """Where the loop stands: models, what serves, texts by state, last and next post per account."""
     from datetime import UTC, datetime
 
     from jobs.status import status
 
     loaded, settings = load(bot, overrides)
-    with settings.connect() as connection:
-        endpoint = endpoint or settings.endpoint
-        show(status(loaded, settings.bucket, connection, endpoint, datetime.now(UTC)), as_json)
+    show(status(loaded, settings, endpoint or settings.endpoint, datetime.now(UTC)), as_json)
 
 
 @click.command(epilog="Example: DATABASE_URL=postgresql://… mynah migrate")

@@ -80,7 +80,11 @@ def _imported(place: str) -> click.Command:
     return command
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Verbs,
+    subcommand_metavar="VERB [ARGUMENTS]",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(mynah.__version__, message="mynah %(version)s")
 def cli() -> None:
     """Collect the voice of a domain, fine-tune a language model on it, serve it, curate what it says, post it.

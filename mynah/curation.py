@@ -1,14 +1,18 @@
-"""A person decides what the bot may say: list, approve, reject and edit tweets."""
+"""A person decides what the bot may say: list, approve, reject, put back and edit tweets, see who decided what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 
-from mynah import database
 from mynah.bot import Bot
+from mynah.database import decisions, tweets
+from mynah.database.connection import Connection
+from mynah.database.decisions import Decision
+from mynah.database.tweets import Tweet
 from mynah.errors import MynahError, UsageError
-from mynah.tweet import problem, weight
+from mynah.rules import may_post
+from mynah.tweet import weight
 
 
 @dataclass(frozen=True)
@@ -16,7 +20,7 @@ class Listing:
     """Tweets in one state."""
 
     state: str
-    tweets: list[database.Tweet]
+    tweets: list[Tweet]
     counts: dict[str, int]
 
     def summary(self) -> str:
@@ -41,40 +45,97 @@ class Decided:
         return f"{self.verb}: {', '.join(map(str, self.ids))}"
 
 
-def list_state(bot: Bot, connection: database.Connection, state: str, limit: int) -> Listing:
-    """Show the bot's tweets in `state`, the best first, at most `limit`."""
-    tweets = database.list_tweets(connection, bot.name, state, limit)
-    return Listing(state, tweets, database.count_states(connection, bot.name))
+@dataclass(frozen=True)
+class History:
+    """What was decided about one tweet, the oldest first, and how it stands."""
+
+    tweet: Tweet
+    decisions: list[Decision]
+
+    def summary(self) -> str:
+        tweet = self.tweet
+        lines = [f"{tweet.created_at:%Y-%m-%d %H:%M}  written by {tweet.model or 'a person'}: {tweet.written}"]
+        for each in self.decisions:
+            edited = f": {each.new_text}" if each.old_text not in (None, each.new_text) else ""
+            lines.append(f"{each.at:%Y-%m-%d %H:%M}  {each}{edited}")
+        lines.append(f"now revision {tweet.revision}, {tweet.state}" + (f" ({tweet.reason})" if tweet.reason else ""))
+        return "\n".join(lines)
 
 
-def decide(bot: Bot, connection: database.Connection, ids: Sequence[int], state: str, reason: str | None) -> Decided:
-    """Approve, reject or put back tweets, all or none of them.
+def list_state(bot: Bot, connection: Connection, state: str, limit: int) -> Listing:
+    """The bot's tweets in `state`, the best first, at most `limit`."""
+    found = tweets.list_tweets(connection, bot.name, state, limit)
+    return Listing(state, found, tweets.count_states(connection, bot.name))
 
-    Raises MynahError where one does not exist, is on its way, or may not be posted as it stands.
+
+def history(bot: Bot, connection: Connection, id: int) -> History:
+    """Who decided what about a tweet. Raises MynahError where there is none."""
+    return History(_get(bot, connection, id), decisions.decisions(connection, bot.name, id))
+
+
+def decide(
+    bot: Bot, connection: Connection, ids: Sequence[int], state: str, reason: str | None, revision: int | None = None
+) -> Decided:
+    """Approve, reject or put back (`state` candidate) tweets, all or none of them.
+
+    `revision` is the one that the person saw. Raises MynahError where a tweet does not exist, is at another revision,
+    is on its way, or may not be posted as it stands.
     """
     with connection.transaction():
         for id in ids:
-            tweet = database.get_tweet(connection, bot.name, id)
-            if tweet is None:
-                raise MynahError(f"bot {bot.name} has no tweet {id}: see `mynah curate {bot.name}`")
+            tweet = _get(bot, connection, id)
             if state == "approved":
-                _must_fit(bot, tweet.id, tweet.text)
-            if tweet.state != state and not database.decide(connection, bot.name, id, state, reason):
-                raise MynahError(f"tweet {id} is {tweet.state}: too late for that")
+                _must_fit(bot, id, tweet.text)
+            if revision in (None, tweet.revision) and tweet.state == tweet.judgement == state:
+                continue
+            # What was checked is what is approved: not a text that somebody writes meanwhile.
+            seen = tweet.revision if revision is None else revision
+            if not tweets.decide(connection, bot.name, id, state, reason, seen):
+                raise MynahError(_too_late(bot, _get(bot, connection, id)))
     return Decided(state, list(ids))
 
 
-def edit(bot: Bot, connection: database.Connection, id: int, text: str) -> Decided:
-    """Replace a tweet's text. Raises MynahError where it is on its way, or the bot has that text already."""
+def edit(bot: Bot, connection: Connection, id: int, text: str, revision: int | None = None) -> Decided:
+    """Replace a tweet's text.
+
+    Raises MynahError as `decide` does, and where the bot has that text already, whatever its white space.
+    """
+    _get(bot, connection, id)
     _must_fit(bot, id, text)
     try:
-        if not database.edit(connection, bot.name, id, text):
-            raise MynahError(f"bot {bot.name} has no tweet {id} that can still be edited")
+        if not tweets.edit(connection, bot.name, id, text, revision):
+            raise MynahError(_too_late(bot, _get(bot, connection, id)))
     except psycopg.errors.UniqueViolation:
-        raise MynahError(f"tweet {id}: bot {bot.name} has this very text already") from None
+        raise MynahError(
+            f"tweet {id} cannot have that text: another tweet of {bot.name} has it already, but for white space"
+        ) from None
     return Decided("edited", [id])
 
 
+def _get(bot: Bot, connection: Connection, id: int) -> Tweet:
+    tweet = tweets.get_tweet(connection, bot.name, id)
+    if tweet is None:
+        raise MynahError(f"bot {bot.name} has no tweet {id}: see `mynah curate {bot.name}`")
+    return tweet
+
+
 def _must_fit(bot: Bot, id: int, text: str) -> None:
-    if wrong := problem(text, bot.judge.max_weight):
-        raise UsageError(f"tweet {id} cannot be posted: {wrong}; mend it with `mynah curate {bot.name} edit {id} TEXT`")
+    if rejection := may_post(text, bot.judge):
+        raise UsageError(
+            f"tweet {id} cannot be posted: {rejection.words}; mend it with `mynah curate {bot.name} edit {id} TEXT`"
+        )
+
+
+def _too_late(bot: Bot, tweet: Tweet) -> str:
+    """Why a tweet in this state takes no such decision, and what to do instead."""
+    match tweet.state:
+        case "posting":
+            return f"tweet {tweet.id} is being posted: `mynah post {bot.name}` finds out what became of it"
+        case "posted":
+            return f"tweet {tweet.id} is posted ({tweet.post_url}): too late for that"
+        case "unknown":
+            return (
+                f"nobody knows whether tweet {tweet.id} was posted: look, then approve it if it was not, to have it "
+                "posted, or reject it"
+            )
+    return f"tweet {tweet.id} is {tweet.state} now: try again"

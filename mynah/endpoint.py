@@ -1,15 +1,38 @@
 """The client of a model server: which model it serves, and texts from it."""
 
-from typing import Any
+import email.utils
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from mynah.bot import Generate
 from mynah.errors import MynahError
+
+if TYPE_CHECKING:
+    from mynah.bot import Generate
 
 ASK = 20  # samples per request, at most: what the server batches well
 TIMEOUT = httpx.Timeout(10, read=300)  # seconds
 EMPTY_ANSWERS = 3  # answers without a text, one after the other, until the endpoint is given up
+BUSY = (429, 503)  # statuses of a server that may say when to come back
+WAIT = 180.0  # seconds, all in all, for a server that is busy or still loads its model
+PAUSE = 0.5  # seconds at least between two requests of one wait
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A text that follows the prompt, and what it was asked with."""
+
+    text: str
+    finished: bool
+    """Whether the model ended it by itself."""
+    seed: int
+    """Of the request, which may have brought several texts."""
+    sampling: dict[str, Any]
 
 
 def client(endpoint: str) -> httpx.Client:
@@ -17,10 +40,13 @@ def client(endpoint: str) -> httpx.Client:
     return httpx.Client(base_url=endpoint, timeout=TIMEOUT, transport=httpx.HTTPTransport(retries=2))
 
 
-def serving_model(client: httpx.Client, name: str) -> str:
-    """The id of the model that the endpoint serves under `name`. Raises MynahError where it serves none."""
+def serving_model(client: httpx.Client, name: str, wait: float = 0) -> str:
+    """The id of the model that the endpoint serves under `name`.
+
+    `wait`: seconds for a server that says when to come back. Raises MynahError where it serves none.
+    """
     try:
-        response = client.get(f"/v2/models/{name}")
+        response = _ask(client, "GET", f"/v2/models/{name}", None, wait)
     except httpx.TransportError as error:
         raise MynahError(
             f"endpoint {client.base_url} gives no answer ({error}): start it with `mynah serve {name}`, "
@@ -29,44 +55,75 @@ def serving_model(client: httpx.Client, name: str) -> str:
     if response.status_code == 404:
         raise MynahError(f"endpoint {client.base_url} serves no model named {name}")
     if response.is_error:
-        raise MynahError(f"endpoint {client.base_url} answers {response.status_code}: {response.text[:200]}")
-    return str((response.json().get("versions") or ["unknown"])[-1])
+        raise MynahError(f"endpoint {client.base_url} {_says(response)}")
+    try:
+        return str((response.json().get("versions") or ["unknown"])[-1])
+    except (ValueError, AttributeError, LookupError, TypeError):
+        raise MynahError(f"endpoint {client.base_url} is no model server: it {_says(response)}") from None
 
 
-def completions(client: httpx.Client, name: str, prompt: str, ask: Generate) -> list[dict[str, Any]]:
-    """`ask.samples` texts that follow `prompt`, as OpenAI's choices: each has `text` and `finish_reason`.
+def completions(client: httpx.Client, name: str, prompt: str, ask: "Generate") -> Iterator[Completion]:
+    """`ask.samples` texts that follow `prompt`, as they come.
 
     Raises MynahError where the endpoint breaks off, errs, or goes on answering without a text.
     """
-    choices: list[dict[str, Any]] = []
-    empty = 0
-    while (missing := ask.samples - len(choices)) > 0:
-        body = {
-            "model": name,
-            "prompt": prompt,
-            "n": min(missing, ASK),
-            "max_tokens": ask.max_tokens,
-            "temperature": ask.temperature,
-            "top_p": ask.top_p,
-            "top_k": ask.top_k,
-            "repetition_penalty": ask.repetition_penalty,
-        }
-        if ask.seed is not None:  # a seed per request, so that two requests of one prompt differ
-            body["seed"] = ask.seed + len(choices)
+    sampling = ask.model_dump(include={"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"})
+    missing, empty = ask.samples, 0
+    while missing:
+        # A seed per request, so that two requests of one prompt differ; drawn here where the bot file has none, so that
+        # what was written can be written again.
+        seed = secrets.randbelow(2**31) if ask.seed is None else ask.seed + ask.samples - missing
+        asked = {**sampling, "n": min(missing, ASK)}
         try:
-            response = client.post("/openai/v1/completions", json=body)
+            body = {"model": name, "prompt": prompt, "seed": seed, **asked}
+            response = _ask(client, "POST", "/openai/v1/completions", body, WAIT)
         except httpx.TransportError as error:
             raise MynahError(f"endpoint {client.base_url} broke off: {error or type(error).__name__}") from None
         if response.is_error:
-            raise MynahError(f"endpoint {client.base_url} answers {response.status_code}: {response.text[:200]}")
+            raise MynahError(f"endpoint {client.base_url} {_says(response)}")
         try:
-            new = [{"text": str(c["text"]), "finish_reason": c["finish_reason"]} for c in response.json()["choices"]]
-        except (ValueError, LookupError, TypeError):
-            raise MynahError(f"endpoint {client.base_url} answers with no completion: {response.text[:200]}") from None
-        empty = 0 if new else empty + 1
+            choices = [(c["text"], c.get("finish_reason")) for c in response.json()["choices"]]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise MynahError(f"endpoint {client.base_url} gives no completion: it {_says(response)}") from None
+        texts = [(text, reason) for text, reason in choices if isinstance(text, str)][:missing]
+        empty = 0 if texts else empty + 1
         if empty == EMPTY_ANSWERS:
             raise MynahError(
                 f"endpoint {client.base_url} answers {EMPTY_ANSWERS} times without a text: look at its log"
             )
-        choices.extend(new[:missing])
-    return choices
+        for text, reason in texts:
+            yield Completion(_storable(text), reason == "stop", seed, asked)
+        missing -= len(texts)
+
+
+def _ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None, wait: float) -> httpx.Response:
+    """The endpoint's answer; of a busy one that says when to come back, the answer then, within `wait` seconds."""
+    while True:
+        response = client.request(method, path, json=body)
+        pause = _retry_after(response) if response.status_code in BUSY else None
+        if pause is None or pause > wait:
+            return response
+        print(f"endpoint {client.base_url} {_says(response)}; again in {pause:.0f} s", file=sys.stderr, flush=True)
+        time.sleep(pause)
+        wait -= pause
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds until a busy server wants to be asked again; None where it does not say."""
+    said = response.headers.get("retry-after", "").strip()
+    if said.isdecimal():
+        return max(PAUSE, float(said))
+    try:
+        return max(PAUSE, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _says(response: httpx.Response) -> str:
+    """An answer in one short line."""
+    return f"answers {response.status_code}: {' '.join(response.text.split())[:200] or response.reason_phrase}"
+
+
+def _storable(text: str) -> str:
+    """A text without what Postgres does not carry: surrogates and NUL become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")

@@ -3,9 +3,11 @@
 import html
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
-from mynah.bot import Clean
-from mynah.document import Document
+if TYPE_CHECKING:  # the poster, which asks mynah.rules, needs neither
+    from mynah.bot import Clean
+    from mynah.document import Document
 
 LINK = re.compile(r"(?:https?://|www\.|pic\.twitter\.com/|t\.co/)\S+", re.IGNORECASE)
 # A name is preceded by no word character, so that e-mail addresses stay whole.
@@ -22,7 +24,7 @@ ASCII = str.maketrans(
 )
 
 
-def clean_scraped(document: Document, rules: Clean) -> tuple[str, str | None]:
+def clean_scraped(document: "Document", rules: "Clean") -> tuple[str, str | None]:
     """(text, None), or ("", why the document is left out). Rules apply in the order of `Clean`'s fields."""
     text = document.text
     if rules.drop_retweets and (document.repost or text.startswith("RT @")):

@@ -1,4 +1,4 @@
-"""What X counts and takes: weighted length, links, and why it would refuse a text.
+"""What X counts in a text: weighted length, links, mentions.
 
 The rules are those of twitter-text v3 (github.com/twitter/twitter-text: config/v3.json and the
 conformance files validate.yml and extract.yml).
@@ -46,6 +46,11 @@ _PATH = r"[A-Za-z0-9\u0400-\u04FF!*';:=+,.$/%\#\[\]\-\u2013_~@|&" + _ACCENTED + 
 _PATH_END = r"[A-Za-z0-9\u0400-\u04FF+\-=_\#/" + _ACCENTED + "]"
 _PARENTHESES = rf"\((?:{_PATH}+|{_PATH}*\({_PATH}+\){_PATH}*)\)"  # as in /Primer_(film), one more level inside
 
+# A name is no mention after what makes it an address (me@home) or a tag, or before what makes it part of a longer word.
+_MENTION = regex.compile(
+    r"(?:(?<![A-Za-z0-9_!\#$%&*@＠])|(?<=(?<![A-Za-z0-9_+~.\-])(?i:rt):?))"
+    rf"([@＠][A-Za-z0-9_]{{1,20}}+)(?!@|＠|[{_ACCENTED}]|://)"
+)
 _TCO = regex.compile(r"https?://t\.co/([a-z0-9]+)", regex.IGNORECASE)
 
 
@@ -89,17 +94,15 @@ def url_spans(text: str) -> Iterator[tuple[int, int]]:
                 yield start + first, end if final else start + last
 
 
-def problem(text: str, max_weight: int = 280) -> str | None:
-    """Why X would refuse this text, in a few words; None where it would not. `max_weight` is the account's limit."""
-    if not text or all(unicodedata.category(character)[0] in "ZC" for character in text):
-        return "it is empty"
-    for character in text:
-        # Surrogates and NUL: neither JSON nor Postgres carries them.
-        if character in "\ufffe\ufeff\uffff\0" or unicodedata.category(character) == "Cs":
-            return f"it contains the character U+{ord(character):04X}, which X does not take"
-    if (heavy := weight(text)) > max_weight:
-        return f"it weighs {heavy} of at most {max_weight} weighted characters"
-    return None
+def mentions(text: str) -> list[str]:
+    """The accounts that X takes a text to mention, in order, as written: each is told of it."""
+    text = unicodedata.normalize("NFC", text)
+    links = list(url_spans(text))
+    return [
+        match[1]
+        for match in _MENTION.finditer(text)
+        if not any(start < match.end() and match.start() < end for start, end in links)  # medium.com/@jack
+    ]
 
 
 def _plain_weight(text: str) -> int:

@@ -1,6 +1,8 @@
-"""What all tests share: an embedded Postgres, a fresh database a test, a tiny model, the data beside the repository."""
+"""What all tests share: Postgres, a fresh database per test, the X simulator, a tiny model, data beside the repo."""
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,26 @@ def connection(database_url: str, tmp_path: Path) -> Iterator[Connection]:
     """A connection to a fresh, migrated database."""
     with connect(database_url, tmp_path) as connection:
         yield connection
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[str]:
+    """The X simulator on a free port; its address. What it was told lies in tmp_path/x.jsonl."""
+    import uvicorn
+
+    from mynah.journal import opened
+    from simulators.x.api import application
+
+    with opened(tmp_path / "x.jsonl") as journal:
+        server = uvicorn.Server(uvicorn.Config(application(journal), port=0, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        server.should_exit = True
+        server.force_exit = True  # do not wait for connections that a client keeps open
+        thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mynah import database
+from mynah.database import posts, tweets
+from mynah.database.connection import Connection
+from mynah.database.tweets import NewTweet
+from simulators.x.api import DEMO_KEYS
 
 REPO = Path(__file__).parent.parent
 VERBS = (
@@ -23,14 +26,18 @@ bots:
 """
 
 
-def mynah(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    keep = {
+def clean() -> dict[str, str]:
+    """The environment without what mynah reads of it."""
+    return {
         name: value for name, value in os.environ.items() if not name.startswith(("MYNAH_", "X_", "PG", "DATABASE"))
     }
+
+
+def mynah(cwd: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "mynah", *arguments],
         cwd=cwd,
-        env=keep | env,
+        env=clean() | env,
         capture_output=True,
         text=True,
         check=False,
@@ -62,6 +69,60 @@ def test_every_verb_has_help_with_an_example(verb: str, tmp_path: Path) -> None:
     assert f"mynah {verb}" in shown.stdout.split("Example")[1]
 
 
+def test_the_help_ends_its_sentences(tmp_path: Path) -> None:
+    lines = mynah(tmp_path, "--help").stdout.splitlines()
+    assert len(lines) > 30
+    assert not [line for line in lines if line.rstrip().endswith(("...", "…"))]
+    for verb in VERBS:
+        assert any(line.split()[:1] == [verb] for line in lines)
+
+
+# What an import costs counts in every call: see also `make bench`.
+IMPORTED = """
+import atexit, os, sys
+atexit.register(lambda: open(os.environ["IMPORTED"], "w").write(" ".join(sys.modules)))
+from mynah.cli import main
+main()
+"""
+
+
+def imported(cwd: Path, *arguments: str, **env: str) -> set[str]:
+    """The packages that `mynah ARGUMENTS`, which succeeds, has imported when it ends."""
+    path = cwd / "imported"
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *arguments],
+        cwd=cwd,
+        env=clean() | env | {"IMPORTED": str(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in path.read_text().split()}
+
+
+HEAVY = {"torch", "ray", "transformers", "kserve", "openvino", "kubernetes", "pyarrow", "httpx", "numpy", "rich"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["post", "--help"], ["curate", "--help"], ["status", "--help"]]
+)
+def test_what_only_tells_imports_next_to_nothing(arguments: list[str], tmp_path: Path) -> None:
+    found = imported(tmp_path, *arguments)
+    assert "click" in found
+    assert not found & (HEAVY | {"pydantic", "psycopg", "yaml", "tweepy", "cronsim"})
+
+
+def test_a_post_imports_what_it_needs_alone(
+    folder: Path, connection: Connection, database_url: str, simulator: str
+) -> None:
+    tweets.add_tweets(connection, "demo", [NewTweet("A fine text.", state="approved")])
+    found = imported(folder, "post", "demo", DATABASE_URL=database_url, X_API_URL=simulator, **DEMO_KEYS)
+    assert tweets.count_states(connection, "demo")["posted"] == 1
+    assert {"psycopg", "tweepy", "pydantic"} <= found
+    assert not found & HEAVY
+
+
 def test_scrape_and_dataset_tell_people_and_machines(folder: Path) -> None:
     scraped = json.loads(mynah(folder, "scrape", "demo", "--json").stdout)
     assert scraped["new"] == {"quotes": 60}
@@ -84,6 +145,10 @@ def test_scrape_and_dataset_tell_people_and_machines(folder: Path) -> None:
         (["curate", "demo", "aprove"], 2, "'aprove' is not one of"),
         (["scrape"], 2, "Missing argument 'BOT'. See `mynah scrape --help`."),
         (["curate", "demo", "approve"], 2, "name tweets by their ids"),
+        (["curate", "demo", "approve", "9" * 30], 2, "name tweets by their ids"),
+        (["curate", "demo", "edit", "1"], 2, "edit takes one id and the new text"),
+        (["curate", "demo", "history", "1", "2"], 2, "history takes one id"),
+        (["curate", "demo", "approve", "1", "2", "--revision", "3"], 2, "--revision takes one id"),
         (["curate", "demo", "approve", "7"], 1, "bot demo has no tweet 7"),
     ],
 )
@@ -117,20 +182,52 @@ def test_a_full_or_read_only_home_is_one_line_and_loses_nothing(folder: Path, op
         subprocess.run(["umount", home], check=True)
 
 
-def test_curate_from_the_command_line(folder: Path, connection: database.Connection, database_url: str) -> None:
+def test_curate_from_the_command_line(folder: Path, connection: Connection, database_url: str) -> None:
     url = database_url
-    database.add_tweets(connection, "demo", [database.NewTweet("A fine text, one of two.", score=0.5)])
+    tweets.add_tweets(connection, "demo", [NewTweet("A fine text, one of two.", score=0.5)])
     assert "A fine text" in mynah(folder, "curate", "demo", DATABASE_URL=url).stdout
     assert mynah(folder, "curate", "demo", "edit", "1", "A finer text.", DATABASE_URL=url).returncode == 0
     assert "cannot be posted" in complaint(mynah(folder, "curate", "demo", "edit", "1", "x" * 300, DATABASE_URL=url), 2)
     assert mynah(folder, "curate", "demo", "approve", "1", DATABASE_URL=url).stdout == "approved: 1\n"
     listed = json.loads(mynah(folder, "curate", "demo", "--state", "approved", "--json", DATABASE_URL=url).stdout)
-    assert [tweet["text"] for tweet in listed["tweets"]] == ["A finer text."]
-    assert mynah(folder, "curate", "demo", "reject", "1", "--reason", "dull", DATABASE_URL=url).returncode == 0
-    assert database.count_states(connection, "demo")["rejected"] == 1
+    assert [(tweet["text"], tweet["revision"]) for tweet in listed["tweets"]] == [("A finer text.", 3)]
+    stale = mynah(folder, "curate", "demo", "reject", "1", "--revision", "2", DATABASE_URL=url, MYNAH_USER="ana")
+    assert "tweet 1 was approved by" in complaint(stale, 1)
+    rejected = mynah(
+        folder,
+        *("curate", "demo", "reject", "1", "--reason", "dull", "--revision", "3"),
+        DATABASE_URL=url,
+        MYNAH_USER="ana",
+    )
+    assert rejected.returncode == 0, rejected.stderr
+    assert tweets.count_states(connection, "demo")["rejected"] == 1
+    history = mynah(folder, "curate", "demo", "history", "1", DATABASE_URL=url).stdout
+    assert "  rejected by ana (dull)\n" in history
     status = mynah(folder, "status", "demo", DATABASE_URL=url).stdout
     assert "tweets   1 rejected" in status
     assert "next     " in status
+
+
+def test_a_doubtful_tweet_is_not_put_back(folder: Path, connection: Connection, database_url: str) -> None:
+    tweets.add_tweets(connection, "demo", [NewTweet("A fine text.", state="approved")])
+    row = posts.claim(connection, "demo", "main")
+    assert row
+    posts.doubt(connection, row.id, "the answer was lost")
+    line = complaint(mynah(folder, "curate", "demo", "putback", "1", DATABASE_URL=database_url), 1)
+    assert line.startswith("nobody knows whether tweet 1 was posted: look, then approve it")
+    assert mynah(folder, "curate", "demo", "approve", "1", DATABASE_URL=database_url).stdout == "approved: 1\n"
+    posted = json.loads(mynah(folder, "post", "demo", "--json", DATABASE_URL=database_url).stdout)
+    assert (posted["outcome"], posted["account"]) == ("posted", "main")
+
+
+def test_post_asks_which_account(folder: Path) -> None:
+    bot = folder / "bots/demo.yaml"
+    bot.write_text(BOT + "    accounts: {tryout: {kind: outbox}, news: {kind: x, env: NEWS_}}\n")
+    assert complaint(mynah(folder, "post", "demo"), 2) == (
+        "bot demo has several accounts (tryout, news): choose one with --account NAME"
+    )
+    assert "no account nws; did you mean news?" in complaint(mynah(folder, "post", "demo", "--account", "nws"), 2)
+    assert "set NEWS_X_API_KEY, NEWS" in complaint(mynah(folder, "post", "demo", "--account", "news"), 2)
 
 
 @pytest.mark.parametrize("verb", [("train", "demo", "--on", "kubernetes"), ("promote", "demo"), ("rollback", "demo")])

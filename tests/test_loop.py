@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-STEPS = ("scrape", "dataset", "train", "serve", "generate", "post")
+STEPS = ("scrape", "dataset", "train", "promote", "serve", "generate", "post")
 WHO = ("a cat", "the king", "my aunt", "one fool", "the sea", "a poet", "the moon", "some luck")
 WHAT = ("likes", "hates", "finds", "sells", "fears", "keeps")
 WHICH = ("old shoes", "loud men", "cold tea", "good books", "long roads", "small dogs")
@@ -86,12 +86,14 @@ def test_from_texts_to_a_post_though_killed_in_every_step_and_again(folder: Path
     assert states(database_url) == {state: number for state, number in report["tweets"].items() if number}
     assert report["tweets"]["posted"] == len(posts)
     assert report["tweets"]["posting"] == 0
+    assert report["current"] == report["model"]["id"]
+    assert report["posted"]["main"]["outcome"] == "posted"
     models = [path for path in (folder / ".mynah/bucket/demo/models").iterdir() if (path / "model.json").exists()]
     assert len(models) == 1
 
     again = run(folder, DATABASE_URL=database_url)
     assert again["model"]["id"] == report["model"]["id"]
-    assert "generate" not in again["seconds"]
+    assert not {"promote", "serve", "generate"} & set(again["seconds"])
     assert again["tweets"]["posted"] == len(posts) + 1
     assert len(outbox(folder)) == len(posts) + 1
 
@@ -100,6 +102,7 @@ def test_from_texts_to_a_post_though_killed_in_every_step_and_again(folder: Path
     assert more["tweets"]["posted"] == len(posts) + 2
     status = start(folder, "status", "demo", "--json", DATABASE_URL=database_url).communicate()[0]
     assert json.loads(status)["model"]["id"] == report["model"]["id"]
+    assert json.loads(status)["current"]["model"] == report["model"]["id"]
     assert json.loads(status)["tweets"] == more["tweets"]
 
 

@@ -1,6 +1,6 @@
 """An account on X: posting and looking through tweepy, with OAuth 1.0a's four keys.
 
-What X answers becomes one of the outcomes of `jobs.post`; what is not plainly an answer is `Unknown`.
+What X answers becomes one of the outcomes of `jobs.accounts`; what is not plainly an answer is `Unknown`.
 Facts of X used here: duplicate text is a 403 with the detail below; a time-out or a 5xx says nothing about
 whether the post exists; a fresh post may be missing from the timeline for some seconds.
 """
@@ -15,9 +15,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from jobs.post import Duplicate, Outcome, Post, Posted, Refused, Unavailable, Unknown
-from mynah.database import Tweet
+from jobs.accounts import Duplicate, Outcome, Posted, Published, Refused, Unavailable, Unknown
+from mynah import bot as bot_file
+from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
+from mynah.settings import X_KEYS, Settings
 
 if TYPE_CHECKING:  # both are imported when the account is first used
     import requests
@@ -30,6 +32,15 @@ MARGIN = timedelta(minutes=10)  # how far X's clock and the database's may diffe
 DUPLICATE = "duplicate content"
 # Words in the detail of a 403 that speak of the account or the app, not of the text.
 NOT_THE_TEXT = re.compile(r"permi|suspend|locked|automated|enroll|authenticat|oauth|\bapp\b|\bclient\b", re.IGNORECASE)
+
+
+def open_account(bot: str, name: str, section: bot_file.XAccount, settings: Settings) -> "XAccount":
+    """The account whose keys are in the environment. Raises UsageError where they are not."""
+    keys = settings.x_keys(section.env)
+    if keys is None:
+        names = ", ".join(section.env + key for key in X_KEYS)
+        raise UsageError(f"account {name} of bot {bot} posts to X and its keys are not set: set {names}")
+    return XAccount(*keys, api_url=settings.x_api_url)
 
 
 class XAccount:
@@ -50,12 +61,12 @@ class XAccount:
         self._site = "https://x.com" if is_x else self._api
         self.name = "X" if is_x else f"X at {self._api}"
 
-    def post(self, tweet: Tweet) -> Outcome:
-        """Post the tweet's text."""
+    def post(self, post: Post) -> Outcome:
+        """Post the text."""
         import tweepy
 
         try:
-            reply = self._client.create_tweet(text=tweet.text, user_auth=True)
+            reply = self._client.create_tweet(text=post.text, user_auth=True)
             id = reply["data"]["id"]
         except tweepy.TooManyRequests as error:
             return Unavailable("X's limit of posts is reached", _reset(error.response.headers))
@@ -65,24 +76,25 @@ class XAccount:
             if _never_sent(error):
                 return Unavailable(f"no connection to {self._api} ({_brief(error)})")
             return Unknown(f"the answer was lost ({_brief(error)})")
-        return Posted(self._post(id))
+        return Posted(self._published(id))
 
-    def find(self, tweet: Tweet) -> Post | None:
-        """The post of this tweet's text on the account's own timeline, read back to before the tweet was claimed.
+    def find(self, post: Post) -> Published | None:
+        """The post of this text on the account's own timeline, read back to before it was claimed.
 
         Raises MynahError where the timeline cannot be read whole, or where a post differs in nothing but its links.
         """
-        since = (tweet.claimed_at or datetime.now(UTC)) - MARGIN
         doubtful = None
-        for post in self._timeline(since):
-            match _same(tweet.text, post):
+        for shown in self._timeline(post.claimed_at - MARGIN):
+            match _same(post.text, shown):
                 case True:
-                    return self._post(post["id"])
+                    return self._published(shown["id"])
                 case None:
-                    doubtful = post["id"]
+                    doubtful = shown["id"]
         if doubtful:
-            url = self._post(doubtful).url
-            raise MynahError(f"tweet {tweet.id} and {url} differ in nothing but their links: compare them yourself")
+            url = self._published(doubtful).url
+            raise MynahError(
+                f"tweet {post.tweet_id} and {url} differ in nothing but their links: compare them yourself"
+            )
         return None
 
     def _timeline(self, since: datetime) -> Iterator[dict[str, Any]]:
@@ -126,8 +138,8 @@ class XAccount:
     def _unreadable(self, why: str) -> MynahError:
         return MynahError(f"{self.name} does not tell what this account has posted: {why}; run again later")
 
-    def _post(self, id: str) -> Post:
-        return Post(id, f"{self._site}/i/web/status/{id}")
+    def _published(self, id: str) -> Published:
+        return Published(id, f"{self._site}/i/web/status/{id}")
 
     @cached_property
     def _client(self) -> Any:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mynah.journal import Journal
-from mynah.tweet import problem, url_spans, urls
+from mynah.rules import refused_by_x
+from mynah.tweet import url_spans, urls
 
 USER = {"id": "1600000000000000000", "name": "Mynah Demo", "username": "mynah_demo"}
 POST_COST, URL_POST_COST = 0.015, 0.20  # dollars, X's prices since 2026-02
@@ -71,8 +72,9 @@ class Account:
     def create(self, text: str) -> Post:
         """Post a text. Raises Refusal."""
         text = unicodedata.normalize("NFC", text.strip())
-        if wrong := problem(text):
-            raise invalid("text", text[:100].encode(errors="replace").decode(), f"The text cannot be posted: {wrong}.")
+        if wrong := refused_by_x(text):
+            value = text[:100].encode(errors="replace").decode()
+            raise invalid("text", value, f"The text cannot be posted: {wrong.words}.")
         if any(post.text == text for post in self.posts.values()):
             raise Refusal(403, "Forbidden", DUPLICATE)
         now = time.time()

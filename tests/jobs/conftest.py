@@ -1,33 +1,11 @@
-"""What the tests of posting share: the X simulator, and tweets to post."""
+"""What the tests of posting share: a bot, and a row to post."""
 
-import threading
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-import uvicorn
 
 from mynah.bot import Bot, FileSource
-from mynah.database import Tweet
-from mynah.journal import opened
-from simulators.x.api import application
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[str]:
-    """The X simulator on a free port; its address. What it was told lies in tmp_path/x.jsonl."""
-    with opened(tmp_path / "x.jsonl") as journal:
-        server = uvicorn.Server(uvicorn.Config(application(journal), port=0, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        server.force_exit = True  # do not wait for connections that a client keeps open
-        thread.join()
+from mynah.database.posts import Post
 
 
 @pytest.fixture
@@ -36,17 +14,20 @@ def bot() -> Bot:
 
 
 @pytest.fixture
-def tweet() -> Tweet:
-    now = datetime.now(UTC)
-    nothing = dict.fromkeys(("reason", "model", "score", "decided_at", "posted_at", "post_id", "post_url"))
-    return Tweet(
-        id=7,
+def row() -> Post:
+    """A claimed row, to be posted."""
+    return Post(
+        id=3,
+        tweet_id=7,
         bot="demo",
+        account="main",
         text="To be & to see, <not>",
-        state="posting",
-        prompt="",
-        scores={},
-        created_at=now,
-        claimed_at=now,
-        **nothing,
+        slot=None,
+        state="claimed",
+        attempts=1,
+        claimed_at=datetime.now(UTC),
+        posted_at=None,
+        post_id=None,
+        post_url=None,
+        reason=None,
     )

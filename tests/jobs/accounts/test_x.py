@@ -14,10 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.accounts import x
+from jobs.accounts import Duplicate, Posted, Published, Refused, Unavailable, Unknown, x
 from jobs.accounts.x import XAccount
-from jobs.post import Duplicate, Post, Posted, Refused, Unavailable, Unknown
-from mynah.database import Tweet
+from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from simulators.x.api import DEMO_KEYS
 
@@ -78,20 +77,20 @@ def scripted() -> Iterator[Scripted]:
         thread.join()
 
 
-def test_posts_and_finds_it(account: XAccount, simulator: str, tweet: Tweet) -> None:
-    assert account.find(tweet) is None
-    outcome = account.post(tweet)
+def test_posts_and_finds_it(account: XAccount, simulator: str, row: Post) -> None:
+    assert account.find(row) is None
+    outcome = account.post(row)
     assert isinstance(outcome, Posted)
-    assert account.find(tweet) == outcome.post
-    assert outcome.post.url == f"{simulator}/i/web/status/{outcome.post.id}"
-    page = httpx.get(outcome.post.url, follow_redirects=True)
+    assert account.find(row) == outcome.published
+    assert outcome.published.url == f"{simulator}/i/web/status/{outcome.published.id}"
+    page = httpx.get(outcome.published.url, follow_redirects=True)
     assert "To be &amp; to see, &lt;not&gt;" in page.text
     assert account.name == f"X at {simulator}"
 
 
-def test_says_that_a_text_is_a_duplicate(account: XAccount, tweet: Tweet) -> None:
-    account.post(tweet)
-    outcome = account.post(tweet)
+def test_says_that_a_text_is_a_duplicate(account: XAccount, row: Post) -> None:
+    account.post(row)
+    outcome = account.post(row)
     assert isinstance(outcome, Duplicate)
     assert "not allowed to create a Tweet with duplicate content" in outcome.reason
 
@@ -109,45 +108,45 @@ def test_says_that_a_text_is_a_duplicate(account: XAccount, tweet: Tweet) -> Non
         "a.b*c+(d)[e]",
     ],
 )
-def test_finds_what_x_shows_otherwise(account: XAccount, tweet: Tweet, text: str) -> None:
-    posted = account.post(replace(tweet, text=text))
-    account.post(replace(tweet, text=text + " and more"))
+def test_finds_what_x_shows_otherwise(account: XAccount, row: Post, text: str) -> None:
+    posted = account.post(replace(row, text=text))
+    account.post(replace(row, text=text + " and more"))
     assert isinstance(posted, Posted)
-    assert account.find(replace(tweet, text=text)) == posted.post
-    assert account.find(replace(tweet, text=text + " other")) is None
+    assert account.find(replace(row, text=text)) == posted.published
+    assert account.find(replace(row, text=text + " other")) is None
 
 
-def test_texts_that_differ_in_their_links_alone_are_for_a_person(account: XAccount, tweet: Tweet) -> None:
-    account.post(replace(tweet, text="look at https://example.com/one"))
-    other = replace(tweet, text="look at https://example.com/two")
+def test_texts_that_differ_in_their_links_alone_are_for_a_person(account: XAccount, row: Post) -> None:
+    account.post(replace(row, text="look at https://example.com/one"))
+    other = replace(row, text="look at https://example.com/two")
     with pytest.raises(MynahError, match="differ in nothing but their links"):
         account.find(other)
     posted = account.post(other)
     assert isinstance(posted, Posted)
-    assert account.find(other) == posted.post
+    assert account.find(other) == posted.published
 
 
-def test_a_long_post_is_compared_in_full(tweet: Tweet) -> None:
+def test_a_long_post_is_compared_in_full(row: Post) -> None:
     text = "x " * 200
     shown = {"id": "1", "text": text[:270] + "…", "note_tweet": {"text": text}}
     assert x._same(text, shown) is True
     assert x._same(text[:271], shown) is False
 
 
-def test_signature_is_that_of_the_moved_host(simulator: str, tweet: Tweet) -> None:
+def test_signature_is_that_of_the_moved_host(simulator: str, row: Post) -> None:
     """A query is signed too; a wrong secret is refused, and is no fault of the text."""
     wrong = XAccount(*KEYS[:3], "wrong", api_url=simulator + "/")
-    outcome = wrong.post(tweet)
+    outcome = wrong.post(row)
     assert isinstance(outcome, Unavailable)
     assert "check the four X_* keys" in outcome.reason
     with pytest.raises(MynahError, match="401 Unauthorized"):
-        wrong.find(tweet)
+        wrong.find(row)
 
 
-def test_path_of_a_proxy_is_kept(scripted: Scripted, tweet: Tweet) -> None:
+def test_path_of_a_proxy_is_kept(scripted: Scripted, row: Post) -> None:
     scripted.answer = lambda method, path: (201, {"data": {"id": "5"}})
-    assert XAccount(*KEYS, api_url=scripted.host + "/x/").post(tweet) == Posted(
-        Post("5", f"{scripted.host}/x/i/web/status/5")
+    assert XAccount(*KEYS, api_url=scripted.host + "/x/").post(row) == Posted(
+        Published("5", f"{scripted.host}/x/i/web/status/5")
     )
     assert scripted.asked == ["POST /x/2/tweets"]
 
@@ -155,7 +154,7 @@ def test_path_of_a_proxy_is_kept(scripted: Scripted, tweet: Tweet) -> None:
 def test_posts_on_x_itself_are_shown_there() -> None:
     account = XAccount(*KEYS)
     assert account.name == "X"
-    assert account._post("5").url == "https://x.com/i/web/status/5"
+    assert account._published("5").url == "https://x.com/i/web/status/5"
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8090", "ftp://a", "https://", "http://a/?b=c"])
@@ -212,10 +211,10 @@ NO_CREDITS = {"title": "CreditsDepleted", "detail": "Your account does not have 
     ],
 )
 def test_what_an_answer_means(
-    scripted: Scripted, tweet: Tweet, answer: Answer | None, outcome: type[Any], says: str
+    scripted: Scripted, row: Post, answer: Answer | None, outcome: type[Any], says: str
 ) -> None:
     scripted.answer = lambda method, path: answer
-    told = XAccount(*KEYS, api_url=scripted.host).post(tweet)
+    told = XAccount(*KEYS, api_url=scripted.host).post(row)
     assert isinstance(told, outcome)
     assert says in told.reason
     assert scripted.asked == ["POST /2/tweets"]  # once, and no redirection followed
@@ -237,25 +236,23 @@ def test_what_an_answer_means(
         ({}, None),
     ],
 )
-def test_rate_limits_say_until_when(
-    scripted: Scripted, tweet: Tweet, headers: dict[str, str], until: int | None
-) -> None:
+def test_rate_limits_say_until_when(scripted: Scripted, row: Post, headers: dict[str, str], until: int | None) -> None:
     scripted.answer = lambda method, path: (429, {"title": "Too Many Requests"}, headers)
-    outcome = XAccount(*KEYS, api_url=scripted.host).post(tweet)
+    outcome = XAccount(*KEYS, api_url=scripted.host).post(row)
     assert isinstance(outcome, Unavailable)
     assert outcome.until == (until and datetime.fromtimestamp(until, UTC))
 
 
-def test_no_connection_is_no_post(tweet: Tweet) -> None:
+def test_no_connection_is_no_post(row: Post) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     for host in (f"http://127.0.0.1:{port}", "http://no-such-host.invalid"):
-        outcome = XAccount(*KEYS, api_url=host).post(tweet)
+        outcome = XAccount(*KEYS, api_url=host).post(row)
         assert isinstance(outcome, Unavailable)
         assert "no connection to" in outcome.reason
 
 
-def test_waiting_ends(scripted: Scripted, tweet: Tweet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_ends(scripted: Scripted, row: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(x, "TIMEOUT", (0.2, 0.2))
 
     def slow(method: str, path: str) -> Answer:
@@ -263,7 +260,7 @@ def test_waiting_ends(scripted: Scripted, tweet: Tweet, monkeypatch: pytest.Monk
         return 201, {"data": {"id": "1"}}
 
     scripted.answer = slow
-    outcome = XAccount(*KEYS, api_url=scripted.host).post(tweet)
+    outcome = XAccount(*KEYS, api_url=scripted.host).post(row)
     assert isinstance(outcome, Unknown)
     assert "ReadTimeout" in outcome.reason
 
@@ -293,25 +290,25 @@ def entry(id: int, text: str, minutes_ago: float) -> dict[str, Any]:
         None,
     ],
 )
-def test_an_unreadable_timeline_never_means_not_posted(scripted: Scripted, tweet: Tweet, answer: Answer | None) -> None:
+def test_an_unreadable_timeline_never_means_not_posted(scripted: Scripted, row: Post, answer: Answer | None) -> None:
     scripted.answer = timeline(answer)
     with pytest.raises(MynahError, match="does not tell what this account has posted"):
-        XAccount(*KEYS, api_url=scripted.host).find(tweet)
+        XAccount(*KEYS, api_url=scripted.host).find(row)
 
 
-def test_nobody_is_no_empty_timeline(scripted: Scripted, tweet: Tweet) -> None:
+def test_nobody_is_no_empty_timeline(scripted: Scripted, row: Post) -> None:
     scripted.answer = lambda method, path: (200, {"meta": {}})
     with pytest.raises(MynahError, match="does not say who"):
-        XAccount(*KEYS, api_url=scripted.host).find(tweet)
+        XAccount(*KEYS, api_url=scripted.host).find(row)
 
 
-def test_an_empty_timeline_is_read(scripted: Scripted, tweet: Tweet) -> None:
+def test_an_empty_timeline_is_read(scripted: Scripted, row: Post) -> None:
     scripted.answer = timeline((200, {"meta": {"result_count": 0}}))
-    assert XAccount(*KEYS, api_url=scripted.host).find(tweet) is None
+    assert XAccount(*KEYS, api_url=scripted.host).find(row) is None
 
 
-def test_reads_on_until_before_the_claim(scripted: Scripted, tweet: Tweet) -> None:
-    claimed = replace(tweet, claimed_at=datetime.now(UTC) - timedelta(minutes=60), text="wanted")
+def test_reads_on_until_before_the_claim(scripted: Scripted, row: Post) -> None:
+    claimed = replace(row, claimed_at=datetime.now(UTC) - timedelta(minutes=60), text="wanted")
     first = {"data": [entry(3, "new", 1), entry(2, "old", 50)], "meta": {"result_count": 2, "next_token": "more"}}
     second = {"data": [entry(1, "wanted", 60)], "meta": {"result_count": 1, "next_token": "still more"}}
     scripted.answer = timeline((200, first), (200, second))
@@ -325,9 +322,9 @@ def test_reads_on_until_before_the_claim(scripted: Scripted, tweet: Tweet) -> No
     assert XAccount(*KEYS, api_url=scripted.host).find(claimed) is None
 
 
-def test_the_found_post_counts_whatever_else_is_wrong(scripted: Scripted, tweet: Tweet) -> None:
+def test_the_found_post_counts_whatever_else_is_wrong(scripted: Scripted, row: Post) -> None:
     page = {"errors": [{"detail": "half of it"}], "data": [entry(4, "wanted", 1)], "meta": {"result_count": 1}}
     scripted.answer = timeline((200, page))
-    found = XAccount(*KEYS, api_url=scripted.host).find(replace(tweet, text="wanted"))
+    found = XAccount(*KEYS, api_url=scripted.host).find(replace(row, text="wanted"))
     assert found is not None
     assert found.id == "4"

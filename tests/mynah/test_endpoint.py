@@ -1,0 +1,172 @@
+"""The client of a model server, against a server that answers what a test says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mynah import endpoint
+from mynah.bot import Generate
+from mynah.errors import MynahError
+from tests.scripted import Answer, Server, choices, scripted
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with scripted() as server:
+        yield server
+
+
+def ask(server: Server, **keys: Any) -> list[endpoint.Completion]:
+    with endpoint.client(server.address) as client:
+        return list(endpoint.completions(client, "demo", "So", Generate(**{"samples": 2, **keys})))
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the client would have slept."""
+    slept: list[float] = []
+    monkeypatch.setattr(endpoint.time, "sleep", slept.append)
+    return slept
+
+
+def test_every_text_comes_with_what_it_was_asked_with(server: Server) -> None:
+    server.script = [lambda body: choices(*["a text"] * body["n"])]
+    texts = ask(server, samples=45, seed=7, temperature=0.5)
+    assert [text.seed for text in texts] == [7] * 20 + [27] * 20 + [47] * 5
+    assert [body["seed"] for body in server.asked] == [7, 27, 47]
+    assert texts[-1].sampling == {
+        **{"temperature": 0.5, "top_p": 0.95, "top_k": 50, "repetition_penalty": 1.0, "max_tokens": 60},
+        "n": 5,
+    }
+    assert server.asked[0]["prompt"] == "So"
+
+
+def test_without_a_seed_one_is_drawn_and_sent(server: Server) -> None:
+    server.script = [lambda body: choices("a text")]
+    texts = ask(server)
+    assert [text.seed for text in texts] == [body["seed"] for body in server.asked]
+    assert texts[0].seed != texts[1].seed
+
+
+@pytest.mark.parametrize("empty", [(), (None,), (None, None)])
+def test_an_endpoint_that_goes_on_without_a_text_is_given_up(server: Server, empty: tuple[None, ...]) -> None:
+    server.script = [choices(*empty)]
+    with pytest.raises(MynahError, match="answers 3 times without a text: look at its log"):
+        ask(server)
+    assert len(server.asked) == 3
+
+
+def test_what_is_missing_is_asked_for_again(server: Server) -> None:
+    server.script = [choices("one", None), choices(), choices(), choices("two", "three", "four")]
+    assert [text.text for text in ask(server, samples=3)] == ["one", "two", "three"]
+    assert [body["n"] for body in server.asked] == [3, 2, 2, 2]
+
+
+def test_whether_a_text_is_finished(server: Server) -> None:
+    reasons: list[Any] = [{"finish_reason": "stop"}, {"finish_reason": "length"}, {}]
+    server.script = [(200, {"choices": [{"text": "a text", **reason} for reason in reasons]})]
+    assert [text.finished for text in ask(server, samples=3)] == [True, False, False]
+
+
+def test_a_text_that_postgres_does_not_carry(server: Server) -> None:
+    server.script = [(200, b'{"choices": [{"text": "a\\ud83d\\ude00b\\u0000c\\ud800", "finish_reason": "stop"}]}')]
+    assert ask(server, samples=1)[0].text == "a😀b\ufffdc\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((200, b"<h1>hello</h1>"), "gives no completion: it answers 200: <h1>hello</h1>"),
+        ((200, [1]), "gives no completion: it answers 200: [1]"),
+        ((200, {"choices": None}), "gives no completion"),
+        ((200, {"choices": ["text"]}), "gives no completion"),
+        ((200, {"choices": [{"message": {}}]}), "gives no completion"),
+        ((500, b"oops\n\n" * 9), "answers 500: oops oops"),
+        ((503, b""), "answers 503: Service Unavailable"),
+        (None, "broke off"),
+    ],
+)
+def test_what_is_no_completion_is_one_line(server: Server, answer: Answer | None, says: str) -> None:
+    server.script = [answer]
+    with pytest.raises(MynahError) as error:
+        ask(server)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_endpoint_is_waited_for(
+    server: Server, naps: list[float], capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    busy = (status, {"error": "the model is warming up"}, {"retry-after": "7"})
+    server.script = [busy, busy, choices("one", "two")]
+    assert len(ask(server)) == 2
+    assert naps == [7, 7]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith(f'answers {status}: {{"error": "the model is warming up"}}; again in 7 s')
+
+
+def test_nobody_waits_for_ever(server: Server, naps: list[float]) -> None:
+    server.script = [(503, b"loading", {"retry-after": "70"})]
+    with pytest.raises(MynahError, match="answers 503: loading"):
+        ask(server)
+    assert sum(naps) <= endpoint.WAIT
+    assert len(server.asked) == len(naps) + 1 == 3
+
+
+@pytest.mark.parametrize("said", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_time_to_come_back_that_has_passed(server: Server, naps: list[float], said: str) -> None:
+    server.script = [(503, b"", {"retry-after": said}), choices("one", "two")]
+    assert len(ask(server)) == 2
+    assert naps == [endpoint.PAUSE]
+
+
+@pytest.mark.parametrize("said", ["", "soon", "-3", "9" * 400])
+def test_a_time_to_come_back_that_is_none(server: Server, naps: list[float], said: str) -> None:
+    server.script = [(503, b"", {"retry-after": said})]
+    with pytest.raises(MynahError, match="answers 503"):
+        ask(server)
+    assert naps == []
+
+
+def serving(server: Server, wait: float = 0) -> str:
+    with endpoint.client(server.address) as client:
+        return endpoint.serving_model(client, "demo", wait)
+
+
+def test_which_model_is_served(server: Server, naps: list[float]) -> None:
+    server.script = [(200, {"name": "demo", "versions": ["a-model"]})]
+    assert serving(server) == "a-model"
+    server.script = [(200, {"name": "demo"})]
+    assert serving(server) == "unknown"
+    server.script = [(503, b"loading", {"retry-after": "5"}), (200, {"versions": ["a-model"]})]
+    assert serving(server, wait=60) == "a-model"
+    assert naps == [5]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((404, {}), "serves no model named demo"),
+        ((503, b"loading", {"retry-after": "5"}), "answers 503: loading"),
+        ((200, b"<h1>hello</h1>"), "is no model server: it answers 200: <h1>hello</h1>"),
+        ((200, []), "is no model server"),
+        ((200, {"versions": 3}), "is no model server"),
+    ],
+)
+def test_what_serves_no_model(server: Server, naps: list[float], answer: Answer, says: str) -> None:
+    server.script = [answer]
+    with pytest.raises(MynahError) as error:
+        serving(server)
+    assert says in str(error.value)
+    assert naps == []
+
+
+def test_nobody_is_there() -> None:
+    with (
+        endpoint.client("http://127.0.0.1:1") as client,
+        pytest.raises(MynahError, match="gives no answer .*: start it with `mynah serve demo`"),
+    ):
+        endpoint.serving_model(client, "demo")
