@@ -1,8 +1,8 @@
 """How soon the command is there: `make bench PART=startup`.
 
 Each contestant is a process of its own; they take turns, and medians are compared. Targets: `mynah --version` and
-`mynah post --help` in at most 2.5 times what click alone takes, `mynah post` in at most 2.5 times what psycopg and tweepy
-take to be imported.
+`mynah post --help` take at most 2.5 times what importing click takes, and `mynah post` at most 2.5 times what importing
+psycopg and tweepy takes.
 """
 
 import os

@@ -55,7 +55,9 @@ class Storm:
         if scope["method"] == "GET":
             fate = self.random.choice(["503", "fine", "fine", "fine"])
         else:
-            fate = self.random.choice(["cut", "late", "lost", "503", "503 after", "429", "half", "fine", "fine", "fine"])
+            fate = self.random.choice(
+                ["cut", "late", "lost", "503", "503 after", "429", "half", "fine", "fine", "fine"]
+            )
         if fate == "lost":
             raise Cut
         if fate in ("503", "429"):
@@ -133,7 +135,9 @@ def storm(home: Path, connection: Connection, runs: int, seed: int) -> Outcome:
 
         def age() -> None:
             """Let the time pass that the next poster would wait for, to know what became of an attempt."""
-            connection.execute("UPDATE posts SET claimed_at = claimed_at - interval '11 minutes' WHERE state = 'claimed'")
+            connection.execute(
+                "UPDATE posts SET claimed_at = claimed_at - interval '11 minutes' WHERE state = 'claimed'"
+            )
 
         done = 0
         while done < runs:

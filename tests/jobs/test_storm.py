@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from tests.bench.storm import storm
 
 from mynah.database.connection import Connection
+from tests.bench.storm import storm
 
 
 @pytest.mark.slow
