@@ -1,7 +1,7 @@
 """Posters in a storm: `make storm`. Half of them are killed, some run in pairs, and X is at its worst.
 
-X takes a post and cuts the answer off, answers late, loses requests, says 503 and 429, gives half answers, and fails one
-read in four. In the end the sea is calm, and what X was told is compared with what Postgres says: no text may be there
+X takes a post and cuts the answer off, answers late, loses requests, says 503 and 429, gives half answers, and fails
+one read in four. In the end the sea is calm, and what X was told is compared with what Postgres says: no text may be there
 twice, no post may be unknown to us, and no text may be lost.
 """
 
@@ -107,7 +107,7 @@ class Outcome:
 
 
 def storm(home: Path, connection: Connection, runs: int, seed: int) -> Outcome:
-    """`runs` posters of one bot against an X in a storm, then a calm one. What they leave lies in `home` and Postgres."""
+    """`runs` posters of one bot against an X in a storm, then a calm one. They work in `home`, which is made."""
     (home / "bots").mkdir(parents=True)
     (home / "bots/demo.yaml").write_text(BOT, encoding="utf-8")
     texts = [tweets.NewTweet(f"the text number {number} of {runs}", state="approved") for number in range(runs)]
