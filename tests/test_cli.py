@@ -133,7 +133,14 @@ def test_curate_from_the_command_line(folder: Path, connection: database.Connect
     assert "next     " in status
 
 
-@pytest.mark.parametrize("verb", [("train", "demo", "--on", "kubernetes"), ("promote", "demo"), ("rollback", "demo")])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("train", "demo", "--on", "kubernetes"),
+        ("promote", "demo", "--on", "kubernetes"),
+        ("rollback", "demo", "--on", "kubernetes"),
+    ],
+)
 def test_no_cluster_to_ask(verb: tuple[str, ...], folder: Path) -> None:
     line = complaint(mynah(folder, *verb, KUBECONFIG=str(folder / "none"), KUBERNETES_SERVICE_HOST=""), 1)
     assert line.startswith("no Kubernetes cluster is configured")
@@ -154,7 +161,16 @@ def kubectl_config(folder: Path) -> None:
 def test_a_cluster_that_does_not_answer(folder: Path) -> None:
     kubectl_config(folder)
     line = complaint(
-        mynah(folder, "rollback", "demo", KUBECONFIG=str(folder / "config"), KUBERNETES_SERVICE_HOST=""), 1
+        mynah(
+            folder,
+            "rollback",
+            "demo",
+            "--on",
+            "kubernetes",
+            KUBECONFIG=str(folder / "config"),
+            KUBERNETES_SERVICE_HOST="",
+        ),
+        1,
     )
     assert line.startswith("CronJob demo-promote in namespace default: the cluster's API server gives no answer")
 
