@@ -1,11 +1,16 @@
-"""What must be there before the first run: the tables in Postgres, and a folder for a bot that has no model yet."""
+"""What must be there before the first run: the tables in Postgres, and a folder for a bot that has no model yet.
+
+Where the values name a bot's model, Helm has just changed it: that is noted here.
+"""
 
 import sys
 import time
 from collections.abc import Sequence
 
-from mynah.database import migrations
-from mynah.database.connection import reach
+from jobs.adopt import adopt
+from mynah.bucket import Bucket
+from mynah.database import migrations, served
+from mynah.database.connection import Connection, reach
 from mynah.errors import MynahError, UsageError
 from mynah.settings import Settings
 
@@ -25,14 +30,18 @@ def migrate(settings: Settings) -> str:
 def prepare(settings: Settings, bots: Sequence[str]) -> str:
     """Migrate, and write for each bot the folder models/none that its InferenceService begins with.
 
-    Asks for two minutes while Postgres or the store does not answer. Raises MynahError after that.
+    A bot written BOT=MODEL has its model from the values: it is noted as the current one. Asks for two
+    minutes while Postgres or the store does not answer. Raises MynahError after that.
     """
     deadline = time.monotonic() + WAIT
     while True:
         try:
             said = migrate(settings)
-            for bot in bots:
+            for bot, _, model in (bot.partition("=") for bot in bots):
                 settings.bucket.write(b"no model yet\n", bot, "models", "none", "no-model-yet")
+                if model:
+                    with settings.connect() as connection:
+                        _note(settings.bucket, connection, bot, model)
             return said
         except UsageError:
             raise
@@ -41,3 +50,14 @@ def prepare(settings: Settings, bots: Sequence[str]) -> str:
                 raise
             print(error, file=sys.stderr, flush=True)
             time.sleep(POLL)
+
+
+def _note(bucket: Bucket, connection: Connection, bot: str, model: str) -> None:
+    """Make `model` the current one in Postgres, whatever was to become it."""
+    current = served.current(connection, bot)
+    if current and current.model == model:
+        return
+    why = "serve.model in the values"
+    if pending := served.pending(connection, bot):
+        served.withdraw(connection, pending.id, f"{why} names another: {model}")
+    adopt(bucket, connection, bot, model, why)

@@ -1,10 +1,22 @@
 """The jobs' verbs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import click
 
 from mynah.database import STATES
 from mynah.errors import UsageError
-from mynah.options import bot_name, load, on_kubernetes, show, verb
+from mynah.options import bot_name, check_namespace, load, on_kubernetes, show, verb
+
+if TYPE_CHECKING:
+    from jobs.kubernetes.client import Cluster
+    from jobs.kubernetes.submit import Remote
+    from jobs.place import Place
+    from mynah.bot import Bot
+    from mynah.bucket import Bucket
+    from mynah.database.connection import Connection
 
 
 @click.command(epilog="Example: mynah run bots/fortune.yaml --again train")
@@ -32,10 +44,14 @@ def train_on_kubernetes(
     bot: str, overrides: tuple[str, ...], as_json: bool, again: bool, on: str, namespace: str | None
 ) -> None:
     """`mynah train BOT --on kubernetes`: the bot file is the one that was installed there."""
+    import os
+
     from jobs.kubernetes import submit
     from jobs.kubernetes.client import connect
+    from mynah.settings import Settings
 
-    show(submit.train(bot_name(bot), overrides, again, connect(namespace)), as_json)
+    user = Settings.read(os.environ).user
+    show(submit.train(bot_name(bot), overrides, again, connect(namespace), user), as_json)
 
 
 @click.command(epilog="Example: mynah generate fortune --endpoint http://127.0.0.1:8080")
@@ -131,50 +147,89 @@ def post(
 
 
 @click.command(
-    epilog="Examples: mynah promote fortune · mynah promote fortune 20261121T062141-0aba1d82 --namespace bots"
+    epilog="Examples: mynah promote fortune · mynah promote fortune 20261121T062141-0aba1d82 · "
+    "mynah promote fortune --on kubernetes"
 )
-@click.option("--force", is_flag=True, help="Promote it though its dev loss is no better.")
-@click.option("--namespace", metavar="NAME", help="Of the cluster, instead of kubectl's current one.")
+@click.option("--force", is_flag=True, help="Promote it though its dev loss is no better, or was not compared.")
+@on_kubernetes
 @verb
 @click.argument("model", required=False)
 def promote(
-    bot: str, overrides: tuple[str, ...], as_json: bool, force: bool, namespace: str | None, model: str | None
+    bot: str,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    force: bool,
+    on: str | None,
+    namespace: str | None,
+    model: str | None,
 ) -> None:
-    """On a cluster: judge MODEL (or the newest) as a canary, and serve it if it is good.
+    """Judge MODEL (or the newest), and make it the bot's current one if it is good.
 
-    The model that serves now goes on until the new one answers, and stays where that is no good.
+    It is asked on a server of its own. The current model stays where the new one is no good.
     """
-    from jobs.kubernetes import submit
-    from jobs.kubernetes.client import connect
     from jobs.promote import promote
 
-    cluster = connect(namespace)
-    if cluster.inside:
-        loaded, settings = load(bot, overrides)
-        show(promote(loaded, settings.bucket, cluster, model, force), as_json)
-    else:
-        name = bot_name(bot)
-        flags = [*(f"--set={override}" for override in overrides), *(["--force"] if force else [])]
-        show(submit.promote(name, ["promote", name, *([model] if model else []), *flags], cluster), as_json)
+    cluster = _cluster(on, namespace)
+    if cluster and not cluster.inside:
+        arguments = [*([model] if model else []), *(["--force"] if force else [])]
+        show(_submit(cluster, "promote", bot, overrides, arguments), as_json)
+        return
+    with _place(bot, overrides, cluster) as (loaded, bucket, connection, place):
+        show(promote(loaded, bucket, connection, place, model, force), as_json)
 
 
-@click.command(epilog="Example: mynah rollback fortune")
-@click.option("--namespace", metavar="NAME", help="Of the cluster, instead of kubectl's current one.")
+@click.command(epilog="Examples: mynah rollback fortune · mynah rollback fortune --on kubernetes")
+@on_kubernetes
 @verb
-def rollback(bot: str, overrides: tuple[str, ...], as_json: bool, namespace: str | None) -> None:
-    """On a cluster: serve the model again that served before the last promotion."""
-    from jobs.kubernetes import submit
-    from jobs.kubernetes.client import connect
+def rollback(bot: str, overrides: tuple[str, ...], as_json: bool, on: str | None, namespace: str | None) -> None:
+    """Make the model current again that was before this one. This one counts as refused."""
     from jobs.promote import rollback
 
-    cluster = connect(namespace)
-    if cluster.inside:
-        loaded, settings = load(bot, overrides)
-        show(rollback(loaded, settings.bucket, cluster), as_json)
-    else:
-        name = bot_name(bot)
-        flags = [f"--set={override}" for override in overrides]
-        show(submit.promote(name, ["rollback", name, *flags], cluster), as_json)
+    cluster = _cluster(on, namespace)
+    if cluster and not cluster.inside:
+        show(_submit(cluster, "rollback", bot, overrides, []), as_json)
+        return
+    with _place(bot, overrides, cluster) as (loaded, bucket, connection, place):
+        show(rollback(loaded, bucket, connection, place), as_json)
+
+
+def _cluster(on: str | None, namespace: str | None) -> "Cluster | None":
+    """The cluster that --on means; None for this machine."""
+    check_namespace(on, namespace)
+    if on is None:
+        return None
+    from jobs.kubernetes.client import connect
+
+    return connect(namespace)
+
+
+def _submit(cluster: "Cluster", verb: str, bot: str, overrides: tuple[str, ...], arguments: list[str]) -> "Remote":
+    """Let a Job of the chart run the verb."""
+    import os
+
+    from jobs.kubernetes import submit
+    from mynah.settings import Settings
+
+    name = bot_name(bot)
+    flags = ["--on", "kubernetes", *(f"--set={override}" for override in overrides)]
+    return submit.promote(name, [verb, name, *arguments, *flags], cluster, Settings.read(os.environ).user)
+
+
+@contextmanager
+def _place(
+    bot: str, overrides: tuple[str, ...], cluster: "Cluster | None"
+) -> "Iterator[tuple[Bot, Bucket, Connection, Place]]":
+    """The bot, and where its model is served: in the cluster, or on this machine."""
+    from jobs.place import ThisMachine
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        place: Place = ThisMachine(connection, loaded.name)
+        if cluster:
+            from jobs.kubernetes.rollout import InferenceService
+
+            place = InferenceService(cluster, loaded, settings.bucket)
+        yield loaded, settings.bucket, connection, place
 
 
 @click.command(epilog="Example: mynah status fortune")
@@ -204,10 +259,13 @@ def migrate() -> None:
     click.echo(migrate(Settings.read(os.environ)))
 
 
-@click.command(hidden=True, epilog="Example: mynah prepare fortune jokes")
-@click.argument("bots", nargs=-1, metavar="BOT…")
+@click.command(hidden=True, epilog="Example: mynah prepare fortune jokes=20261121T062141-0aba1d82")
+@click.argument("bots", nargs=-1, metavar="BOT[=MODEL]…")
 def prepare(bots: tuple[str, ...]) -> None:
-    """What must be there before a cluster's pods: the tables, and a folder that says "no model yet" for each bot."""
+    """What must be there before a cluster's pods: the tables, and a folder that says "no model yet" for each bot.
+
+    MODEL is the one that serve.model names in the values: it is noted as the bot's current one.
+    """
     import os
 
     from jobs.prepare import prepare

@@ -230,7 +230,14 @@ def test_post_asks_which_account(folder: Path) -> None:
     assert "set NEWS_X_API_KEY, NEWS" in complaint(mynah(folder, "post", "demo", "--account", "news"), 2)
 
 
-@pytest.mark.parametrize("verb", [("train", "demo", "--on", "kubernetes"), ("promote", "demo"), ("rollback", "demo")])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("train", "demo", "--on", "kubernetes"),
+        ("promote", "demo", "--on", "kubernetes"),
+        ("rollback", "demo", "--on", "kubernetes"),
+    ],
+)
 def test_no_cluster_to_ask(verb: tuple[str, ...], folder: Path) -> None:
     line = complaint(mynah(folder, *verb, KUBECONFIG=str(folder / "none"), KUBERNETES_SERVICE_HOST=""), 1)
     assert line.startswith("no Kubernetes cluster is configured")
@@ -251,7 +258,16 @@ def kubectl_config(folder: Path) -> None:
 def test_a_cluster_that_does_not_answer(folder: Path) -> None:
     kubectl_config(folder)
     line = complaint(
-        mynah(folder, "rollback", "demo", KUBECONFIG=str(folder / "config"), KUBERNETES_SERVICE_HOST=""), 1
+        mynah(
+            folder,
+            "rollback",
+            "demo",
+            "--on",
+            "kubernetes",
+            KUBECONFIG=str(folder / "config"),
+            KUBERNETES_SERVICE_HOST="",
+        ),
+        1,
     )
     assert line.startswith("CronJob demo-promote in namespace default: the cluster's API server gives no answer")
 

@@ -1,7 +1,9 @@
 """The Kubernetes API: from a pod by its service account, elsewhere by the current context of kubectl."""
 
+import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,9 @@ from mynah.errors import MynahError
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 POLL = 1.0  # seconds between two looks at an object
 TIMEOUT = 30  # seconds for an answer of the API server
+RETRIES = 4  # after 0, 1, 2 and 4 seconds
+OURS = re.compile(r"^mynah: ")  # how a verb of ours complains
+ERROR = re.compile(r"(?i:^(error|fatal|critical)\b)|\b\w*(Error|Exception)\b")  # how others do
 KINDS = {
     "InferenceService": ("serving.kserve.io", "v1beta1", "inferenceservices"),
     "RayJob": ("ray.io", "v1", "rayjobs"),
@@ -43,14 +48,14 @@ class Cluster:
             )
         return found
 
-    def patch(self, kind: str, name: str, operations: list[dict[str, Any]]) -> None:
-        """Apply a JSON patch (RFC 6902) to a custom object: all of its operations, or none."""
+    def patch(self, kind: str, name: str, body: dict[str, Any]) -> None:
+        """Merge `body` into a custom object (RFC 7386); done twice, it changes nothing more."""
         group, version, plural = KINDS[kind]
         api = kubernetes.client.CustomObjectsApi(self.api)
         with asking(f"{kind} {name} in namespace {self.namespace}"):
             api.patch_namespaced_custom_object(
-                *(group, version, self.namespace, plural, name, operations),
-                _content_type="application/json-patch+json",  # else the client sends it as a merge patch
+                *(group, version, self.namespace, plural, name, body),
+                _content_type="application/merge-patch+json",
                 _request_timeout=TIMEOUT,
             )
 
@@ -61,19 +66,28 @@ class Cluster:
             pods = api.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=TIMEOUT).items
         return sorted(pods, key=lambda pod: pod.metadata.creation_timestamp, reverse=True)
 
-    def last_line(self, pod: str, container: str) -> str:
-        """The last line a container said, in its latest life or the one before; "" where it said nothing."""
+    def last_complaint(self, pod: str, container: str) -> str:
+        """What a container that failed complained of last; "" where it said nothing.
+
+        The container may have been started anew, so its life before is asked first.
+        """
         api = kubernetes.client.CoreV1Api(self.api)
-        for previous in (False, True):
-            try:
+        lives = []
+        for previous in (True, False):
+            with contextlib.suppress(ApiException, urllib3.exceptions.HTTPError):
                 log = api.read_namespaced_pod_log(
-                    pod, self.namespace, container=container, tail_lines=20, previous=previous, _request_timeout=TIMEOUT
+                    *(pod, self.namespace),
+                    container=container,
+                    tail_lines=200,
+                    previous=previous,
+                    _request_timeout=TIMEOUT,
                 )
-            except ApiException:
-                continue
-            if lines := [line.strip() for line in str(log).splitlines() if line.strip()]:
-                return lines[-1]
-        return ""
+                lives.append([line.strip() for line in str(log).splitlines() if line.strip()])
+        for complaint in (OURS, ERROR):
+            for line in (line for lines in lives for line in reversed(lines)):
+                if complaint.search(line):
+                    return line.removeprefix("mynah: ")
+        return next((lines[-1] for lines in lives if lines), "")
 
     def follow(self, pod: str, container: str) -> str:
         """Copy a container's log to stderr as it comes, until it ends or breaks off.
@@ -106,7 +120,7 @@ def connect(namespace: str | None = None) -> Cluster:
     """
     if os.environ.get("KUBERNETES_SERVICE_HOST") and NAMESPACE_FILE.exists():
         kubernetes.config.load_incluster_config()
-        return Cluster(_client(), namespace or NAMESPACE_FILE.read_text().strip(), inside=True)
+        return Cluster(api_client(), namespace or NAMESPACE_FILE.read_text().strip(), inside=True)
     try:
         kubernetes.config.load_kube_config()
         _, context = kubernetes.config.list_kube_config_contexts()
@@ -114,13 +128,22 @@ def connect(namespace: str | None = None) -> Cluster:
         raise MynahError(
             f"no Kubernetes cluster is configured ({error}): set KUBECONFIG, or choose one with kubectl config"
         ) from None
-    return Cluster(_client(), namespace or context["context"].get("namespace") or "default", inside=False)
+    return Cluster(api_client(), namespace or context["context"].get("namespace") or "default", inside=False)
 
 
-def _client() -> Any:
-    """A client that outlives a short absence of the API server: a request that changes nothing is repeated."""
+def api_client() -> Any:
+    """A client that outlives a short absence of the API server, and a change by somebody else at the same moment.
+
+    A request is repeated where that does no harm: all but a POST, which might make a thing twice.
+    """
     configuration = kubernetes.client.Configuration.get_default_copy()
-    configuration.retries = urllib3.Retry(total=4, backoff_factor=0.5, status_forcelist=[429, 500, 502, 503, 504])
+    configuration.retries = urllib3.Retry(
+        total=RETRIES,
+        backoff_factor=0.5,
+        status_forcelist=[409, 429, 500, 502, 503, 504],
+        allowed_methods=["GET", "PATCH", "DELETE"],
+        raise_on_status=False,  # what the last answer says is told
+    )
     return kubernetes.client.ApiClient(configuration)
 
 

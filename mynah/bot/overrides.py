@@ -52,15 +52,25 @@ def apply_set(data: Any, override: str) -> list[SetPath]:
     and whole numbers are typed, null removes the key; all else is a string.
     Rules: helm.sh/docs/intro/using_helm, "The Format and Limitations of --set".
     """
-    paths = []
+    assignments = _assignments(override)
+    for path, raw in assignments:
+        _assign(data, path, _value(raw), override)
+    return [path for path, _ in assignments]
+
+
+def set_paths(override: str) -> list[SetPath]:
+    """The paths that one `--set` argument sets, by the same rules. Raises UsageError."""
+    return [path for path, _ in _assignments(override)]
+
+
+def _assignments(override: str) -> list[tuple[SetPath, str]]:
+    found = []
     for assignment in _split(override, ","):
         key, equals, raw = _partition(assignment)
         if not equals or not key:
             raise UsageError(f"--set {override}: write it as path.to.key=value")
-        path = _path(key, override)
-        paths.append(path)
-        _assign(data, path, _value(raw), override)
-    return paths
+        found.append((_path(key, override), raw))
+    return found
 
 
 def _split(text: str, separator: str) -> list[str]:

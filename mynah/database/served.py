@@ -1,5 +1,7 @@
 """Which model is a bot's current one, and was: an intention first, then the deed, so that a kill between is seen."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -127,3 +129,23 @@ def accept(connection: Connection, bot: str, model: str) -> None:
 def refused(connection: Connection, bot: str) -> dict[str, str]:
     """The bot's refused models and why."""
     return dict(connection.execute("SELECT model, why FROM refused WHERE bot = %s ORDER BY at", [bot]).fetchall())
+
+
+@contextmanager
+def change_lock(connection: Connection, bot: str) -> Iterator[bool]:
+    """True while nobody else changes the bot's model; freed with the connection, whatever happens to its process.
+
+    A machine that dies says no good-bye: the server asks after this client, and frees the lock within a minute.
+    """
+    connection.execute(
+        "SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),"
+        " set_config('tcp_keepalives_count', '3', false)"
+    )
+    (taken,) = connection.execute(
+        "SELECT pg_try_advisory_lock(hashtext('served'), hashtext(%s))", [bot]
+    ).fetchone() or (False,)
+    try:
+        yield bool(taken)
+    finally:
+        if taken and not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(hashtext('served'), hashtext(%s))", [bot])

@@ -25,6 +25,12 @@ NAMESPACE = "mynah-test"
 EMPTY = "mynah-test-empty"
 UPGRADE = "mynah-test-upgrade"
 SKAFFOLD = "bots"  # as skaffold.yaml says
+# Ends when Ray's record says that the checkpoint of step 3, of 6, is whole.
+CHECKPOINT = f"""
+until grep -q '"checkpoint_dir_name": *"checkpoint_00000003"' /data/mynah/{BOT}/runs/*/checkpoint_manager_snapshot.json
+do sleep 0.2; done 2> /dev/null
+ls /data/mynah/{BOT}/runs/*
+"""
 
 FIGURES = pytest.StashKey[dict[str, str]]()
 
@@ -32,6 +38,7 @@ FIGURES = pytest.StashKey[dict[str, str]]()
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FIGURES] = {}
     # helm comes with the development packages.
+    os.environ["MYNAH_USER"] = kube.USER
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
@@ -40,7 +47,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Where a test failed, show what its namespaces look like."""
     report = (yield).get_result()
     if report.failed:
-        report.sections.append(("cluster", kube.describe([NAMESPACE, EMPTY, UPGRADE, SKAFFOLD])))
+        report.sections.append(("cluster", kube.describe(kube.ours())))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -67,13 +74,13 @@ def skaffold() -> list[str]:
 
 @pytest.fixture(scope="session")
 def images(skaffold: list[str], figures: dict[str, str]) -> dict[str, str]:
-    """All images, built once and where the cluster finds them: jobs, training, serving, client, released-jobs …"""
+    """All images, built once and where the cluster finds them: jobs, training, serving, client, 0.1.0-jobs …"""
     for tool in ("kubectl", "helm", "skaffold", kube.container_tool()):
         assert shutil.which(tool), f"{tool} is not on PATH"
     begin = time.monotonic()
     with tempfile.NamedTemporaryFile() as file:
         command = ("skaffold", "build", "-f", "tests/cluster/skaffold.yaml", *skaffold, "--file-output", file.name)
-        run(*command, timeout=1500)
+        run(*command, timeout=1700)
         builds = json.load(file)["builds"]
     figures["images built"] = f"{time.monotonic() - begin:.0f} s"
     images = {build["imageName"].removeprefix("mynah/").removeprefix("test-"): build["tag"] for build in builds}
@@ -135,8 +142,11 @@ def training(release: str) -> Iterator[Training]:
         training.seconds = time.monotonic() - training.begin
 
     def kill_head() -> None:
-        training.checkpoint = wait("a checkpoint", lambda: checkpoint(release), within=400, every=0.3)
-        head = kube.find(release, "pods", **{"ray.io/node-type": "head"})[0]["metadata"]["name"]
+        # Asked in the pod, and with the head's name at hand: the next three steps take a few seconds.
+        heads = wait("the Ray head", lambda: kube.find(release, "pods", **{"ray.io/node-type": "head"}), within=600)
+        script = ("exec", f"{RELEASE}-store-0", "-c", "store", "--", "sh", "-c", CHECKPOINT)
+        training.checkpoint = kubectl(release, *script, timeout=900)
+        head = heads[0]["metadata"]["name"]
         kube.kill(release, head)
         training.killed = head
 
@@ -148,18 +158,10 @@ def training(release: str) -> Iterator[Training]:
     listener.join()
 
 
-def checkpoint(namespace: str) -> str | None:
-    """The names in the run's folder, once Ray's record there says that the checkpoint of step 3, of 6, is whole."""
-    script = f"cd /data/mynah/{BOT}/runs/* && cat checkpoint_manager_snapshot.json && ls"
-    said = kubectl(namespace, "exec", f"{RELEASE}-store-0", "-c", "store", "--", "sh", "-c", script)
-    record, end = json.JSONDecoder().raw_decode(said)
-    return said[end:] if record["latest_checkpoint_result"]["checkpoint_dir_name"] == "checkpoint_00000003" else None
-
-
 @pytest.fixture(scope="session")
 def model(training: Training, release: str) -> str:
     """The id of the model that the training has made."""
-    status = training.process.wait(timeout=900)
+    status = training.process.wait(timeout=1500)
     said = "\n".join(training.lines)
     assert status == 0, said
     (id,) = models(release)
@@ -179,6 +181,6 @@ def models(namespace: str) -> list[str]:
 def serving(model: str, release: str, figures: dict[str, str]) -> str:
     """The id of the model that serves: the trained one, promoted."""
     begin = time.monotonic()
-    kube.mynah("promote", BOT, "--namespace", release)
+    kube.mynah("promote", BOT, "--on", "kubernetes", "--namespace", release)
     figures["first promote"] = f"{time.monotonic() - begin:.0f} s"
     return model

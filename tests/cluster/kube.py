@@ -24,8 +24,9 @@ CHART = ROOT / "charts" / "mynah"
 BOT = "fortune"
 RELEASE = "mynah"
 VALUES = ("-f", ROOT / "bots" / "fortune.yaml", "-f", Path(__file__).with_name("values.yaml"))
-WAITING = ("--wait", "--wait-for-jobs", "--timeout=5m")
+WAITING = ("--wait", "--wait-for-jobs", "--timeout=10m")
 RESTRICTED = ("pod-security.kubernetes.io/enforce=restricted", "pod-security.kubernetes.io/warn=restricted")
+USER = "a-tester"  # who promotes and trains
 OURS = "mynah/test"  # marks namespaces that the tests may delete
 # What a pod needs to pass the Pod Security level `restricted`.
 POD_SECURITY = {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
@@ -50,11 +51,11 @@ def kubectl(namespace: str, *arguments: Any, stdin: str | None = None, timeout: 
     return str(run("kubectl", "-n", namespace, *arguments, stdin=stdin, timeout=timeout).stdout)
 
 
-def helm(namespace: str, *arguments: Any, timeout: float = 600) -> str:
+def helm(namespace: str, *arguments: Any, timeout: float = 700) -> str:
     return str(run("helm", "-n", namespace, *arguments, timeout=timeout).stdout)
 
 
-def mynah(*arguments: Any, check: bool = True, timeout: float = 600) -> Any:
+def mynah(*arguments: Any, check: bool = True, timeout: float = 900) -> Any:
     """The `mynah` command on this machine; its CompletedProcess."""
     return run(sys.executable, "-m", "mynah", *arguments, check=check, timeout=timeout)
 
@@ -69,8 +70,8 @@ def find(namespace: str, kind: str, **labels: str) -> list[dict[str, Any]]:
     return list(json.loads(kubectl(namespace, "get", kind, "-l", selector, "-o", "json"))["items"])
 
 
-def wait(what: str, condition: Callable[[], T], within: float = 120, every: float = 0.5) -> T:
-    """Ask until the answer is true, and return it. A command that fails counts as a no."""
+def wait(what: str, condition: Callable[[], T], within: float = 300, every: float = 0.5) -> T:
+    """Ask until the answer is true, and return it. A command that fails, or answers only half, counts as a no."""
     deadline = time.monotonic() + within
     why = ""
     while True:
@@ -78,8 +79,8 @@ def wait(what: str, condition: Callable[[], T], within: float = 120, every: floa
             if answer := condition():
                 return answer
             why = f"the last answer was {answer!r}"
-        except Failed as error:
-            why = str(error)
+        except (Failed, subprocess.TimeoutExpired, LookupError, ValueError, TypeError) as error:
+            why = f"{type(error).__name__}: {error}"
         if time.monotonic() > deadline:
             raise Failed(f"waited {within:.0f} s for {what}; {why}")
         time.sleep(every)
@@ -93,7 +94,7 @@ def make_namespace(name: str) -> str:
     if run("kubectl", "get", "namespace", name, "--ignore-not-found", "-o", "name").stdout:
         labels = get("default", "namespace", name)["metadata"]["labels"]
         assert OURS in labels, f"namespace {name} exists and is not from an earlier test: use another cluster"
-        run("kubectl", "delete", "namespace", name, "--timeout=120s")
+        run("kubectl", "delete", "namespace", name, "--timeout=280s")
     run("kubectl", "create", "namespace", name)
     run("kubectl", "label", "namespace", name, *RESTRICTED, f"{OURS}=true")
     return name
@@ -105,13 +106,14 @@ def delete_namespace(name: str) -> None:
         run("kubectl", "delete", "namespace", name, "--wait=false")
 
 
-def image_flags(images: dict[str, str], release: str = "") -> list[str]:
-    """--set for the images of today's sources, or of a release's."""
-    parts = {"jobs": images[f"{release}jobs"], "training": images["training"], "serving": images[f"{release}serving"]}
+def image_flags(images: dict[str, str], version: str = "") -> list[str]:
+    """--set for the images of today's sources, or of a released version's."""
+    of = f"{version}-" if version else ""
+    parts = {"jobs": images[f"{of}jobs"], "training": images["training"], "serving": images[f"{of}serving"]}
     return [f"--set=images.{part}={image}" for part, image in parts.items()]
 
 
-def wait_until_ready(namespace: str, within: float = 180) -> None:
+def wait_until_ready(namespace: str, within: float = 400) -> None:
     """All that an installation runs is ready, and the model server too."""
     run("kubectl", "-n", namespace, "rollout", "status", "statefulset", f"--timeout={within:.0f}s", timeout=within + 30)
     # Not `kubectl wait`: KServe notes the Deployment's generation as its own, and it would wait for ever.
@@ -133,6 +135,12 @@ def condition(thing: dict[str, Any], kind: str) -> dict[str, Any] | None:
     """A condition of an object, where it is true."""
     found = thing.get("status", {}).get("conditions", [])
     return next((c for c in found if c["type"] == kind and c["status"] == "True"), None)
+
+
+def ours() -> list[str]:
+    """The namespaces that the tests have made."""
+    named = ("-o", "jsonpath={.items[*].metadata.name}")
+    return str(run("kubectl", "get", "namespaces", "-l", OURS, *named, check=False).stdout).split()
 
 
 def leftovers(namespace: str) -> set[str]:
@@ -168,7 +176,7 @@ def pod(name: str, image: str, command: Sequence[str], labels: dict[str, str] | 
     }
 
 
-def run_pods(namespace: str, *pods: dict[str, Any], within: float = 120) -> list[str]:
+def run_pods(namespace: str, *pods: dict[str, Any], within: float = 400) -> list[str]:
     """Start pods together, wait until each has ended, and return what they said. Raises Failed where one failed."""
     names = [pod["metadata"]["name"] for pod in pods]
     kubectl(namespace, "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods}))
@@ -231,7 +239,7 @@ def job_pod(namespace: str, name: str) -> dict[str, Any]:
     return max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), default={})
 
 
-def finish_job(namespace: str, name: str, within: float = 240) -> Job:
+def finish_job(namespace: str, name: str, within: float = 600) -> Job:
     """Wait until a job has ended, well or badly."""
 
     def end() -> str | None:
@@ -244,7 +252,7 @@ def finish_job(namespace: str, name: str, within: float = 240) -> Job:
     return Job(name, how == "Complete", log, pod)
 
 
-def run_job(namespace: str, verb: str, *arguments: str, script: str | None = None, within: float = 240) -> str:
+def run_job(namespace: str, verb: str, *arguments: str, script: str | None = None, within: float = 600) -> str:
     """Run a Job from the bot's CronJob to its end; what it said. Raises Failed where it failed."""
     job = finish_job(namespace, start_job(namespace, verb, *arguments, script=script), within)
     if not job.succeeded:
@@ -268,36 +276,64 @@ def kill(namespace: str, name: str) -> None:
 # --- what the loop has made
 
 
-def rows(namespace: str, query: str) -> list[list[str]]:
-    """What Postgres answers to a query."""
-    text = kubectl(
+def psql(namespace: str, statement: str) -> str:
+    """Run one statement in Postgres; what it answers."""
+    return kubectl(
         *(namespace, "exec", f"{RELEASE}-postgres-0", "-c", "postgres", "--", "sh", "-c"),
-        *('PGPASSWORD=$POSTGRES_PASSWORD exec psql -h 127.0.0.1 -U mynah -d mynah -AtF "$1" -c "$0"', query, "\x1f"),
+        *(
+            'PGPASSWORD=$POSTGRES_PASSWORD exec psql -v ON_ERROR_STOP=1 -h 127.0.0.1 -U mynah -d mynah -qAtc "$0"',
+            statement,
+        ),
     )
-    return [line.split("\x1f") for line in text.splitlines()]
+
+
+def rows(namespace: str, query: str) -> list[dict[str, Any]]:
+    """What Postgres answers to a query. As JSON: a text may hold whatever would end a line or a column."""
+    text = psql(namespace, f"SELECT coalesce(json_agg(row_to_json(found)), '[]') FROM ({query}) AS found")
+    return list(json.loads(text))
 
 
 def states(namespace: str) -> dict[str, int]:
     """How many tweets there are in each state."""
-    return {state: int(n) for state, n in rows(namespace, "SELECT state, count(*) FROM tweets GROUP BY 1 ORDER BY 1")}
+    return {row["state"]: row["n"] for row in rows(namespace, "SELECT state, count(*) AS n FROM tweets GROUP BY state")}
 
 
 def tweets(namespace: str) -> dict[int, str]:
-    """All tweets: the id, and the text in hex."""
-    found = rows(namespace, "SELECT id, encode(text::bytea, 'hex') FROM tweets ORDER BY id")
-    return {int(id): text for id, text in found}
+    """All tweets: the id and the text."""
+    return {row["id"]: row["text"] for row in rows(namespace, "SELECT id, text FROM tweets")}
 
 
 def posts(namespace: str) -> list[str]:
     """The ids of the posts that the X simulator has taken, from its own file."""
     command = ("exec", f"{RELEASE}-x-simulator-0", "--", "cat", "/var/lib/mynah/x-simulator.jsonl")
-    events = [json.loads(line) for line in kubectl(namespace, *command).splitlines()]
+    events = [json.loads(line) for line in kubectl(namespace, *command).split("\n") if line]
     return [event["id"] for event in events if event["event"] == "posted"]
 
 
 def posted(namespace: str) -> list[str]:
-    """The ids of the posts that Postgres knows of."""
-    return [id for (id,) in rows(namespace, "SELECT post_id FROM tweets WHERE state = 'posted' ORDER BY post_id")]
+    """The ids of the posts that Postgres knows of, sorted; of every version, which all look at tweets."""
+    found = rows(namespace, "SELECT post_id FROM tweets WHERE state = 'posted'")
+    return sorted(row["post_id"] for row in found)
+
+
+def candidates(namespace: str) -> list[str]:
+    """The ids of the tweets that nobody has judged."""
+    return [str(row["id"]) for row in rows(namespace, "SELECT id FROM tweets WHERE state = 'candidate' ORDER BY id")]
+
+
+def generate_until(namespace: str, enough: Callable[[], bool]) -> str:
+    """Generate, again and again, since nobody knows what a model says; what the last run told."""
+    for _ in range(10):
+        said = run_job(namespace, "generate")
+        if enough():
+            return said
+    raise Failed(f"ten generations were not enough: {states(namespace)}")
+
+
+def current(namespace: str) -> str | None:
+    """The id of the bot's current model, by Postgres."""
+    found = rows(namespace, f"SELECT model FROM served WHERE bot = '{BOT}' AND since IS NOT NULL AND until IS NULL")
+    return found[0]["model"] if found else None
 
 
 def serving_model(namespace: str) -> str:

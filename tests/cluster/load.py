@@ -1,9 +1,9 @@
-"""Asks a model server without pause, and says a line a request: ok|failed SECONDS MODEL-OR-WHY.
+"""Asks a model server without pause, and says a line a request: ok|failed CLIENT SECONDS MODEL-OR-WHY.
 
     python load.py URL MODEL REQUESTS_A_SECOND
 
-Each request starts at its time, whatever became of those before. Every second one opens a connection of its own, as
-many clients do; the others share one that is kept alive.
+Each request starts at its time, whatever became of those before. The clients take turns: `new` opens a connection for
+each request, as many do; httpx, requests and openai keep theirs open. None tries a failed request again.
 """
 
 import itertools
@@ -12,6 +12,8 @@ import threading
 import time
 
 import httpx
+import openai
+import requests
 
 url, model, rate = sys.argv[1], sys.argv[2], float(sys.argv[3])
 path = f"{url}/v2/models/{model}/infer"
@@ -21,23 +23,44 @@ body = {
 }
 
 
-def ask(client: httpx.Client | None) -> None:
+# verify=False spares reading the certificates, which takes longer than a request.
+kept = httpx.Client(timeout=60, verify=False)
+session = requests.Session()
+client = openai.OpenAI(
+    base_url=f"{url}/openai/v1",
+    api_key="none",
+    max_retries=0,
+    timeout=60,
+    http_client=openai.DefaultHttpxClient(verify=False),
+)
+
+
+def answered(answer):
+    """The model that an answer of V2 is from. Raises ValueError where it is none."""
+    if answer.status_code != 200:
+        raise ValueError(f"{answer.status_code} {answer.text[:100]}")
+    return answer.json()["model_version"]
+
+
+CLIENTS = {
+    "new": lambda: answered(httpx.post(path, json=body, timeout=60, verify=False)),
+    "httpx": lambda: answered(kept.post(path, json=body)),
+    "requests": lambda: answered(session.post(path, json=body, timeout=60)),
+    "openai": lambda: client.completions.create(model=model, prompt="A wise man", max_tokens=4).system_fingerprint,
+}
+
+
+def ask(name):
     begin = time.monotonic()
     try:
-        # verify=False spares reading the certificates, which takes longer than a request.
-        answer = client.post(path, json=body) if client else httpx.post(path, json=body, timeout=60, verify=False)
-        fine, what = answer.status_code == 200, f"{answer.status_code} {answer.text[:100]}"
-        if fine:
-            what = answer.json()["model_version"]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        fine, what = False, f"{type(error).__name__}: {error}"
-    word = "ok" if fine else "failed"
-    sys.stdout.write(f"{word} {time.monotonic() - begin:.3f} {' '.join(what.split())}\n")  # in one piece
+        word, what = "ok", CLIENTS[name]()
+    except Exception as error:  # whatever it is, the request is lost
+        word, what = "failed", f"{type(error).__name__}: {error}"
+    sys.stdout.write(f"{word} {name} {time.monotonic() - begin:.3f} {' '.join(str(what).split())}\n")  # in one piece
     sys.stdout.flush()
 
 
-shared = httpx.Client(timeout=60, verify=False)
-for number in itertools.count():
-    begin = time.monotonic()
-    threading.Thread(target=ask, args=(shared if number % 2 else None,)).start()
-    time.sleep(max(0, 1 / rate - (time.monotonic() - begin)))
+begin = time.monotonic()
+for number, name in enumerate(itertools.cycle(CLIENTS)):
+    threading.Thread(target=ask, args=(name,)).start()
+    time.sleep(max(0, begin + (number + 1) / rate - time.monotonic()))

@@ -10,6 +10,7 @@ TYPOS = {
     "xsimulator.enabled=true": '"xsimulator" does not match … "xSimulator"',
     "jobs.memroy=1Gi": '"memroy" does not match … "memory"',
     f"bots.{BOT}.post.shcedule=daily": '"shcedule" does not match … "schedule"',
+    f"bots.{BOT}.serve.mode=standard": '"mode" does not match',
     f"bots.{BOT}.train.max_step=5": '"max_step" does not match … "max_steps"',
     f"bots.{BOT}.sources.work.seperator=x": '"seperator" does not match … "separator"',
     "bots.Fortune.description=x": "Fortune",
@@ -26,7 +27,7 @@ COMBINATIONS = {
     "store.secret=mine": "store.secret is set, but store.kind is local",
     "store.bucket=mynah/folder": "store.bucket: a local store's bucket is one name without a folder",
     f"bots.{BOT}.serve.accelerator=gpu": f"bots.{BOT}.serve.accelerator is gpu: the GPU runtime cannot wait",
-    f"bots.{BOT}.serve.mode=knative": f"bots.{BOT}.serve.mode is knative: set bots.{BOT}.serve.model",
+    f"bots.{BOT}.accounts.news.kind=x": f"bots.{BOT}.post stands beside accounts: keep one of them",
     f"bots.{BOT}.serve.replicas=3,bots.{BOT}.serve.max_replicas=2": "max_replicas is 2, below replicas (3)",
 }
 

@@ -25,7 +25,7 @@ def test_everything_is_ready(release: str) -> None:
 
 def test_helm_test_passes(release: str, figures: dict[str, str]) -> None:
     begin = time.monotonic()
-    said = helm(release, "test", RELEASE, "--timeout=3m")
+    said = helm(release, "test", RELEASE, "--timeout=8m")
     figures["helm test"] = f"{time.monotonic() - begin:.0f} s"
     assert said.count("Phase:          Succeeded") == 3, said
 
@@ -56,7 +56,11 @@ VARIANTS = {
         *(f"bots.{BOT}.ray.accelerator=gpu", f"bots.{BOT}.train.workers=2", "training.gpuNodeSelector.pool=gpu"),
         *(f"bots.{BOT}.serve.accelerator=gpu", f"bots.{BOT}.serve.model=20260101T000000-00000000"),
     ],
-    "Knative": [f"bots.{BOT}.serve.mode=knative", f"bots.{BOT}.serve.model=20260101T000000-00000000"],
+    "accounts": [
+        *(f"bots.{BOT}.post=null", f"bots.{BOT}.accounts.news.kind=x", f"bots.{BOT}.accounts.news.secret=news"),
+        *(f"bots.{BOT}.accounts.spare.kind=x", f"bots.{BOT}.accounts.spare.env=SPARE_"),
+        f"bots.{BOT}.accounts.tryout.kind=outbox",
+    ],
     "cloud": [
         *("postgres.kind=external", "postgres.secret=url", "store.kind=s3", "store.secret=keys"),
         *(f"bots.{BOT}.post.secret=account", f"bots.{BOT}.serve.max_replicas=3", "priority.create=true"),

@@ -31,6 +31,7 @@ def test_a_training_goes_on_after_its_head_was_killed(
     assert manifest["metrics"]["steps"] == 6
     assert manifest["metrics"]["dev_loss"] < manifest["metrics"]["dev_loss_untuned"]
     assert kept["runs"] == []
+    assert kube.rows(release, "SELECT name FROM leases WHERE expires_at > now()") == []  # the run is nobody's
     # Each head kept its log; the second one's shows that no step was repeated.
     logs = kept["logs"]
     assert f"{training.killed}.txt" in logs
@@ -42,8 +43,11 @@ def test_a_training_leaves_nothing_at_work(model: str, release: str) -> None:
     def left() -> list[str]:
         return kubectl(release, "get", "rayjobs,rayclusters,pods", "-l", "ray.io/cluster", "-o", "name").split()
 
-    assert kubectl(release, "get", "rayjobs", "-o", "name") == ""  # removed, because it succeeded
-    kube.wait("the Ray cluster to go", lambda: not left(), within=90)
+    def rayjobs() -> str:
+        return kubectl(release, "get", "rayjobs", "-o", "name")
+
+    kube.wait("the RayJob to be removed, because it succeeded", lambda: not rayjobs())
+    kube.wait("the Ray cluster to go", lambda: not left())
 
 
 def test_the_model_folder_holds_what_servers_load(model: str, release: str) -> None:

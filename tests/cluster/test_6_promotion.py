@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +10,13 @@ import pytest
 
 from tests.cluster import kube
 from tests.cluster.kube import BOT, kubectl, wait
+from tests.cluster.rollouts import ROLLOUTS, Requests, lost, name_model, roll_out
 
 RATE = 6  # requests a second
 LOAD = Path(__file__).with_name("load.py").read_text("utf-8")
-# Copies of a model folder what the server loads, and changes what a statement says. `manifest` is its model.json.
+ON = ("--on", "kubernetes")
+# Copies of a model folder what the server loads, and changes what a statement says. `manifest` is its model.json,
+# `figures` what `mynah evaluate` would have found, beside the model that it is a copy of.
 COPY = """
 import json, os, sys
 from mynah.bucket import Bucket
@@ -25,17 +27,20 @@ manifest["files"] = {name: facts for name, facts in manifest["files"].items() if
 for name in manifest["files"]:
     bucket.filesystem.copy_file(bucket.path(bot, "models", old, name), bucket.path(bot, "models", new, name))
 manifest["id"] = new
+figures = {"dev_nats_per_character": 1.0, "current_dev_nats_per_character": 1.0}
 exec(change)
+if figures:
+    bucket.write(json.dumps(figures).encode(), bot, "evaluations", new, f"{old}.json")
 bucket.write(json.dumps(manifest).encode(), bot, "models", new, "model.json")
 """
-BETTER = "manifest['metrics']['dev_loss'] -= 0.01"
-WORSE = "manifest['metrics']['dev_loss'] += 0.2"
+BETTER = "figures['dev_nats_per_character'] = 0.99"
+WORSE = "figures['dev_nats_per_character'] = 1.2"
+UNCOMPARED = "figures = None"
 TRUNCATED = """
 name = "openvino/openvino_model.bin"
 half = bucket.read(bot, "models", old, name)[: manifest["files"][name]["bytes"] // 2]
 bucket.write(half, bot, "models", new, name)
 manifest["files"][name]["bytes"] = len(half)
-manifest["metrics"]["dev_loss"] -= 0.1
 """
 ASK = """
 import sys
@@ -48,6 +53,7 @@ print(answer.system_fingerprint, repr(answer.choices[0].text))
 stream = client.completions.create(model=bot, prompt="A wise man", max_tokens=8, stream=True)
 print(sum(1 for chunk in stream), "chunks")
 """
+NEW, BROKEN, WORST, UNKNOWN = (f"20990101T000000-0000000{n}" for n in range(1, 5))
 
 
 def copy(namespace: str, old: str, new: str, change: str) -> str:
@@ -55,43 +61,43 @@ def copy(namespace: str, old: str, new: str, change: str) -> str:
     return new
 
 
-@dataclass
-class Requests:
-    """The pod that asks without pause."""
-
-    namespace: str
-
-    def lines(self) -> list[list[str]]:
-        """All requests so far: ok or failed, seconds, the model that answered or why none did."""
-        return [line.split(maxsplit=2) for line in kubectl(self.namespace, "logs", "load").splitlines()]
-
-    def failed(self) -> list[list[str]]:
-        return [line for line in self.lines() if line[0] != "ok"]
-
-    def models(self) -> list[str]:
-        """The models that answered, in the order of their first answers."""
-        return list(dict.fromkeys(line[2] for line in self.lines() if line[0] == "ok"))
-
-
 @pytest.fixture(scope="module")
 def load(release: str, serving: str, images: dict[str, str], figures: dict[str, str]) -> Iterator[Requests]:
     """Constant load from a pod of the cluster while this file's tests run."""
     command = ["python", "-c", LOAD, f"http://{BOT}.{release}", BOT, str(RATE)]
-    pod = kube.pod("load", images["jobs"], command, {"mynah/endpoint-client": "true"})
+    pod = kube.pod("load", images["client"], command, {"mynah/endpoint-client": "true"})
     kubectl(release, "create", "-f", "-", stdin=json.dumps(pod))
     begin = time.monotonic()
-    requests = Requests(release)
+    requests = Requests(release, "load")
     try:
-        wait("the first answers", lambda: len(requests.lines()) > RATE)
+        wait("the first answers", lambda: len(requests.all()) > RATE)
         yield requests
-        lines, seconds = requests.lines(), time.monotonic() - begin
+        found, seconds = requests.all(), time.monotonic() - begin
     finally:
         kubectl(release, "delete", "pod", "load", "--wait=false")
-    times = sorted(float(line[1]) for line in lines)
+    times = sorted(request.seconds for request in found)
     figures["requests while rolling, refusing and rolling back"] = (
-        f"{len(lines)} sent in {seconds:.0f} s, {sum(line[0] != 'ok' for line in lines)} failed; "
+        f"{len(found)} sent in {seconds:.0f} s, {sum(not request.ok for request in found)} failed; "
         f"median {times[len(times) // 2]:.2f} s, slowest {times[-1]:.2f} s"
     )
+
+
+def is_settled(release: str, model: str) -> None:
+    """The InferenceService and Postgres name the model, no change is under way, and no canary is left."""
+    assert kube.serving_model(release) == model
+    assert kube.current(release) == model
+    assert kube.rows(release, "SELECT * FROM served WHERE since IS NULL AND withdrawn_at IS NULL") == []
+    wait("the canary to go", lambda: not get_canary(release))
+
+
+def get_canary(namespace: str) -> list[str]:
+    """What is left of a canary."""
+    names = kubectl(namespace, "get", "deployments,services", "-o", "name").split()
+    return [name for name in names if "canary" in name]
+
+
+def refused(release: str) -> dict[str, str]:
+    return {row["model"]: row["why"] for row in kube.rows(release, "SELECT model, why FROM refused")}
 
 
 def test_another_pod_talks_to_it_with_the_openai_client(
@@ -112,61 +118,106 @@ def test_another_pod_talks_to_it_with_the_openai_client(
 def test_a_new_model_is_rolled_out_without_one_failed_request(
     release: str, serving: str, load: Requests, figures: dict[str, str]
 ) -> None:
-    new = copy(release, serving, "20990101T000000-00000001", BETTER)
+    new = copy(release, serving, NEW, BETTER)
     begin = time.monotonic()
-    said = kube.mynah("promote", BOT, "--namespace", release)
+    said = kube.mynah("promote", BOT, *ON, "--namespace", release)
     figures["promote under load"] = f"{time.monotonic() - begin:.0f} s"
-    assert "canary ready after" in said.stdout + said.stderr
-    assert kube.serving_model(release) == new
-    wait("answers of the new model", lambda: load.lines()[-1][2] == new)
+    assert f"{new} is {BOT}'s current model, before it {serving}" in said.stdout + said.stderr
+    is_settled(release, new)
+    wait("answers of the new model", lambda: load.last_model() == new)
     assert load.models() == [serving, new]
     assert load.failed() == []
-    assert not get_canary(release)
+
+
+def test_who_promoted_what_and_why_is_kept(release: str, serving: str) -> None:
+    found = kube.rows(release, "SELECT model, who, why FROM served WHERE since IS NOT NULL ORDER BY id DESC LIMIT 2")
+    assert [row["model"] for row in found] == [NEW, serving]
+    assert {row["who"] for row in found} == {kube.USER}
+    assert "nats per character" in found[0]["why"]
 
 
 def test_a_model_that_does_not_load_is_refused_and_the_old_one_serves_on(
     release: str, load: Requests, figures: dict[str, str]
 ) -> None:
     old = kube.serving_model(release)
-    bad = copy(release, old, "20990101T000000-00000002", TRUNCATED)
+    bad = copy(release, old, BROKEN, TRUNCATED)
     pods = {pod["metadata"]["name"] for pod in kube.serving_pods(release)}
     begin = time.monotonic()
-    done = kube.mynah("promote", BOT, bad, "--namespace", release, check=False)
+    done = kube.mynah("promote", BOT, bad, *ON, "--namespace", release, check=False)
     figures["a broken model refused"] = f"{time.monotonic() - begin:.0f} s"
     said = done.stdout + done.stderr
     assert done.returncode == 1, said
-    assert "openvino" in said
     assert any(bad in line and old in line for line in said.splitlines()), said  # what is wrong, and what serves on
+    assert "openvino" in refused(release)[bad]  # in the words of the server
     assert {pod["metadata"]["name"] for pod in kube.serving_pods(release)} == pods
-    assert kube.serving_model(release) == old
-    assert load.models()[-1] == old
+    is_settled(release, old)
+    assert load.last_model() == old
     assert load.failed() == []
-    assert not get_canary(release)
 
 
 def test_a_model_that_has_learnt_less_is_refused_before_it_starts(release: str, load: Requests) -> None:
     old = kube.serving_model(release)
-    worse = copy(release, old, "20990101T000000-00000003", WORSE)
-    done = kube.mynah("promote", BOT, worse, "--namespace", release, check=False)
+    worse = copy(release, old, WORST, WORSE)
+    done = kube.mynah("promote", BOT, worse, *ON, "--namespace", release, check=False)
     assert done.returncode == 1
     assert "dev loss" in done.stdout + done.stderr
-    assert kube.serving_model(release) == old
+    is_settled(release, old)
+    assert worse in refused(release)
     assert load.failed() == []
 
 
-def test_a_rollback_returns_to_the_model_before(
+def test_a_model_that_nobody_compared_is_neither_promoted_nor_refused(release: str) -> None:
+    old = kube.serving_model(release)
+    unknown = copy(release, old, UNKNOWN, UNCOMPARED)
+    done = kube.mynah("promote", BOT, unknown, *ON, "--namespace", release, check=False)
+    assert done.returncode == 1
+    assert f"`mynah evaluate {BOT} {unknown}` measures both" in done.stdout + done.stderr
+    is_settled(release, old)
+    assert unknown not in refused(release)
+
+
+def test_a_rollback_that_is_killed_is_ended_by_the_next(
     release: str, serving: str, load: Requests, figures: dict[str, str]
 ) -> None:
+    """It returns to the model before, once."""
+    job = kube.start_job(release, "promote", "rollback", BOT, *ON)
+    wait("the rollback to change the model", lambda: kube.serving_model(release) == serving, every=0.2)
+    kube.kill(release, kube.job_pod(release, job)["metadata"]["name"])
     begin = time.monotonic()
-    kube.mynah("rollback", BOT, "--namespace", release)
-    figures["rollback under load"] = f"{time.monotonic() - begin:.0f} s"
-    assert kube.serving_model(release) == serving
-    wait("answers of the old model", lambda: load.lines()[-1][2] == serving)
+    if not kube.finish_job(release, job).succeeded:  # or it was faster than the kill
+        kube.mynah("rollback", BOT, *ON, "--namespace", release)
+    figures["rollback under load, killed and ended"] = f"{time.monotonic() - begin:.0f} s"
+    is_settled(release, serving)
+    assert "rolled back from" in refused(release)[NEW]
+    wait("answers of the old model", lambda: load.last_model() == serving)
     assert load.failed() == []
-    assert len(load.lines()) > 100
 
 
-def get_canary(namespace: str) -> list[str]:
-    """What is left of a canary."""
-    names = kubectl(namespace, "get", "deployments,services", "-o", "name").split()
-    return [name for name in names if "canary" in name]
+def test_a_rollback_leaves_a_model_that_does_not_come_up(release: str, serving: str, load: Requests) -> None:
+    """However it came to be the one that serves; here, by kubectl."""
+    name_model(release, BROKEN)
+
+    def fails() -> bool:
+        pods = kube.find(release, "pods", _component="serving", **{"mynah/bot": BOT})
+        statuses = [status for pod in pods for status in pod["status"].get("containerStatuses", [])]
+        return any(status["restartCount"] for status in statuses)
+
+    wait("the broken model to fail", fails)
+    kube.mynah("rollback", BOT, *ON, "--namespace", release)
+    is_settled(release, serving)
+    assert load.failed() == []
+
+
+def test_rollouts_under_load_lose_no_request(
+    release: str, serving: str, load: Requests, figures: dict[str, str]
+) -> None:
+    """With connections that httpx, requests and the openai client keep open."""
+    copy(release, serving, NEW, BETTER)
+    before = len(load.all())
+    for number in range(ROLLOUTS):
+        roll_out(release, serving if number % 2 else NEW)
+    if ROLLOUTS % 2:
+        roll_out(release, serving)  # the files after this one know its model
+    requests = load.all()[before:]
+    figures["rollouts"] = lost(requests, ROLLOUTS + ROLLOUTS % 2)
+    assert [request for request in requests if not request.ok] == []

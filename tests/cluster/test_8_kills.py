@@ -93,6 +93,11 @@ def held_poster(release: str, address: str, until: Callable[[], object]) -> None
     assert kube.states(release)["posting"] == 1
 
 
+def an_attempt_ages(release: str) -> None:
+    """As if what posters have in hand had been begun eleven minutes earlier."""
+    kube.psql(release, "UPDATE posts SET claimed_at = claimed_at - interval '11 minutes' WHERE state = 'claimed'")
+
+
 def check_books(release: str, before: dict[int, str]) -> None:
     """No tweet is lost or changed, and X has exactly the posts that Postgres says."""
     after = kube.tweets(release)
@@ -100,21 +105,22 @@ def check_books(release: str, before: dict[int, str]) -> None:
     assert sorted(kube.posts(release)) == kube.posted(release)
     assert len(set(kube.posts(release))) == len(kube.posts(release))
     assert "posting" not in kube.states(release)
+    in_step = kube.rows(release, "SELECT post_id FROM posts WHERE state = 'posted'")
+    assert sorted(row["post_id"] for row in in_step) == kube.posted(release)
 
 
 @pytest.fixture
 def before(release: str, serving: str) -> dict[int, str]:
     """The tweets before the kill; at least four are approved."""
-    if kube.states(release).get("approved", 0) < 4:
-        approve_more(release)
+
+    def approve() -> bool:
+        if ids := kube.candidates(release):
+            kube.run_job(release, "generate", "curate", BOT, "approve", *ids)
+        return kube.states(release).get("approved", 0) >= 4
+
+    if not approve():
+        kube.generate_until(release, approve)
     return kube.tweets(release)
-
-
-def approve_more(release: str) -> None:
-    """Generate, and approve all of it."""
-    kube.run_job(release, "generate")
-    candidates = json.loads(kube.run_job(release, "generate", "curate", BOT, "list", "--json"))["tweets"]
-    kube.run_job(release, "generate", "curate", BOT, "approve", *(str(tweet["id"]) for tweet in candidates))
 
 
 def test_a_poster_killed_after_x_has_the_post(release: str, before: dict[int, str], hold: Callable[[str], str]) -> None:
@@ -135,7 +141,7 @@ def test_a_poster_killed_before_x_has_the_post(
     assert "nothing new is posted" in kube.run_job(release, "post", "post", BOT)  # it might still appear
     assert kube.posts(release) == posts
     # Ten minutes later:
-    kube.rows(release, "UPDATE tweets SET claimed_at = claimed_at - interval '11 minutes' WHERE state = 'posting'")
+    an_attempt_ages(release)
     said = kube.run_job(release, "post", "post", BOT)
     assert "had not been posted: approved again" in said
     assert "posted tweet" in said
@@ -152,7 +158,7 @@ def test_posters_killed_at_any_moment(release: str, before: dict[int, str]) -> N
         jobs.append(job)
     for job in jobs:
         kube.finish_job(release, job)
-    kube.rows(release, "UPDATE tweets SET claimed_at = claimed_at - interval '11 minutes' WHERE state = 'posting'")
+    an_attempt_ages(release)
     kube.run_job(release, "post", "post", BOT)
     check_books(release, before)
 

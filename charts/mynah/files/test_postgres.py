@@ -1,8 +1,8 @@
 import os
 import pathlib
 
-from mynah import database
+from mynah.database.connection import connect
 
-with database.connect(os.environ.get("DATABASE_URL", ""), pathlib.Path("/tmp")) as connection:
+with connect(os.environ.get("DATABASE_URL", ""), pathlib.Path("/tmp")) as connection:
     print(connection.execute("SELECT version()").fetchone()[0])
     print("migrations:", *[name for (name,) in connection.execute("SELECT name FROM migrations ORDER BY name")])

@@ -1,5 +1,5 @@
-{{/* A bot with every default filled in. Takes (dict "root" $ "name" NAME); gives YAML.
-     files/bot-defaults.yaml is made from mynah/bot.py, so chart and code have the same ones. */}}
+{{/* A bot with every default filled in. Takes (dict "root" $ "name" NAME); gives JSON.
+     files/bot-defaults.yaml is made from mynah/bot/, so chart and code have the same ones. */}}
 {{- define "mynah.bot" -}}
 {{- $defaults := .root.Files.Get "files/bot-defaults.yaml" | fromYaml -}}
 {{- mergeOverwrite $defaults (deepCopy (index .root.Values.bots .name)) | toJson -}}

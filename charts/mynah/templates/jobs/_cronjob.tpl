@@ -1,14 +1,17 @@
 {{/* A CronJob that runs one verb of one bot: (dict "root" $ "name" BOT "verb" VERB "schedule" {…} "reaches" […]
-     "account" SERVICEACCOUNT "token" true "flags" […] "env" YAML "startWithin" seconds "deadline" seconds "retries" n);
-     token and flags are optional. */}}
+     "account" SERVICEACCOUNT "token" true "flags" […] "env" YAML "startWithin" seconds "deadline" seconds "retries" n
+     "cronjob" its name, "to" where it posts); token, flags, cronjob and to are optional. */}}
 {{- define "mynah.cronjob" }}
 ---
 apiVersion: batch/v1
 kind: CronJob
 metadata:
-  name: {{ .name }}-{{ .verb }}
+  name: {{ .cronjob | default (printf "%s-%s" .name .verb) }}
   labels:
     {{- include "mynah.labels" (dict "root" .root "component" .verb "bot" .name) | nindent 4 }}
+    {{- with .to }}
+    mynah/account: {{ . }}
+    {{- end }}
 spec:
   schedule: {{ .schedule.schedule | quote }}
   timeZone: {{ .schedule.time_zone }}
@@ -21,6 +24,9 @@ spec:
     metadata:
       labels:
         {{- include "mynah.labels" (dict "root" .root "component" .verb "bot" .name) | nindent 8 }}
+        {{- with .to }}
+        mynah/account: {{ . }}
+        {{- end }}
     spec:
       backoffLimit: {{ .retries }}
       activeDeadlineSeconds: {{ .deadline }}

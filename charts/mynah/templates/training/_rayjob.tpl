@@ -4,7 +4,7 @@
 {{- $ray := .bot.ray -}}
 {{- $gpu := eq $ray.accelerator "gpu" -}}
 {{- $image := include "mynah.image" (dict "root" .root "part" "training") -}}
-# Driver and dataset are on the head, which does no training itself.
+# Driver and dataset are on the head, which does no training itself. It takes the run for itself in Postgres.
 entrypoint: mynah ray-job {{ .name }}
 submissionMode: K8sJobMode
 shutdownAfterJobFinishes: true
@@ -50,7 +50,7 @@ rayClusterSpec:
     template:
       metadata:
         labels:
-          {{- include "mynah.podLabels" (dict "root" .root "component" "training" "bot" .name "reaches" (list "store" "api-server")) | nindent 10 }}
+          {{- include "mynah.podLabels" (dict "root" .root "component" "training" "bot" .name "reaches" (list "store" "postgres" "api-server")) | nindent 10 }}
       spec:
         {{- include "mynah.rayPod" .root | nindent 8 }}
         containers:
@@ -59,6 +59,8 @@ rayClusterSpec:
             imagePullPolicy: {{ .root.Values.images.pullPolicy }}
             env:
               {{- include "mynah.storeEnv" .root | nindent 14 }}
+              {{- include "mynah.postgresEnv" .root | nindent 14 }}
+              - {name: MYNAH_USER, value: ray.schedule} # `mynah train` puts its caller here
               - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
             ports:
               - {name: gcs-server, containerPort: 6379}

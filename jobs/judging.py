@@ -1,0 +1,143 @@
+"""Judge a model before it speaks: by what its training measured, and by what it answers."""
+
+import math
+import statistics
+import time
+from typing import Any
+
+import httpx
+
+from mynah.bot import Bot
+from mynah.bucket import Bucket
+from mynah.errors import MynahError
+from mynah.evaluations import evaluation
+
+REQUESTS = 10  # to the new model and, in turn, to the one that serves
+TOKENS = 16  # per request
+WORSE = 1.02  # how much higher the loss may be than the current model's, on the same texts
+ANSWER = httpx.Timeout(5, read=60)  # seconds
+REACHED_WITHIN = 60.0  # seconds: a Service may know its pod a moment later than the pod is ready
+BREAKS = 3  # how often a server may hang up on one prompt: once may be its machine's fault
+PAUSE = 1.0  # seconds between two tries
+
+
+class JudgedBad(MynahError):
+    """The model itself is no good. It is refused, and none but a person who names it tries it again."""
+
+
+def judge_loss(bucket: Bucket, bot: str, manifest: dict[str, Any], current: str | None, force: bool) -> str:
+    """What the dev losses say of the model with this manifest; `force` passes over what they say against it.
+
+    Raises JudgedBad where it has learnt nothing, or predicts the dev texts worse than `current`; MynahError where
+    nobody has compared the two.
+    """
+    id, metrics = manifest["id"], manifest["metrics"]
+    loss, untuned = metrics.get("dev_loss"), metrics.get("dev_loss_untuned")
+    if loss is None or untuned is None:
+        return "not measured: no dev texts"
+    said = f"{_loss(loss)}, untuned {_loss(untuned)}"
+    if loss >= untuned and not force:
+        raise JudgedBad(f"its dev loss, {said}, is no better (--force passes over that)")
+    if current is None:
+        return said
+    figures = evaluation(bucket, bot, id, current)
+    if figures is None:
+        if force:
+            return f"{said}; not compared with {current}"
+        raise MynahError(
+            f"{id} is not promoted: nobody has compared it with {current}, which serves {bot} now; "
+            f"`mynah evaluate {bot} {id}` measures both (--force passes over that)"
+        )
+    new, old = figures["dev_nats_per_character"], figures["current_dev_nats_per_character"]
+    said += f"; {new:.3f} nats per character, {current} {old:.3f}"
+    if new > old * WORSE and not force:
+        raise JudgedBad(f"its dev loss, {said}, is worse (--force passes over that)")
+    return said
+
+
+def _loss(nats: float) -> str:
+    return f"{nats:.3f} (perplexity {math.exp(nats):.1f})"
+
+
+def judge_answers(bot: Bot, new: str, old: str | None) -> dict[str, str]:
+    """Ask the model at the address `new`, in turn with the one that serves at `old`; what was found out, by name.
+
+    `old` is only a measure of speed: what it answers, or that it does not, is nothing against the new one. Without
+    it, speed is not judged. Raises JudgedBad where the new model errs, says nothing or is too slow; MynahError where
+    it cannot be reached.
+    """
+    seconds: list[float] = []
+    usual: list[float] = []
+    texts, beside = 0, ""
+    with client_of(new) as client, client_of(old or new) as old_client:
+        for number in range(REQUESTS):
+            prompt = bot.generate.prompts[number % len(bot.generate.prompts)]
+            took, text = ask(client, bot.name, prompt)
+            seconds.append(took)
+            texts += bool(text)
+            if old:
+                try:
+                    usual.append(ask(old_client, bot.name, prompt, patience=0)[0])
+                except MynahError as error:
+                    old, usual, beside = None, [], f"; not compared, the model that serves now fails: {error}"
+    if not texts:
+        raise JudgedBad(f"it answers {REQUESTS} prompts with no text at all")
+    slow = statistics.median(seconds)
+    if usual:
+        now = statistics.median(usual)
+        beside = f", now {now:.3f} s"
+        if slow > now * bot.promote.max_slowdown:
+            raise JudgedBad(
+                f"it takes {slow:.3f} s for {TOKENS} tokens and the model that serves {now:.3f} s: "
+                f"more than promote.max_slowdown ({bot.promote.max_slowdown:g}) times as long"
+            )
+    return {
+        "answers": f"{REQUESTS} of {REQUESTS}",
+        "median latency": f"{slow:.3f} s for {TOKENS} tokens{beside}",
+    }
+
+
+def client_of(address: str) -> httpx.Client:
+    """A client that waits for an answer no longer than a judge does."""
+    return httpx.Client(base_url=address, timeout=ANSWER)
+
+
+def ask(client: httpx.Client, model: str, prompt: str, patience: float | None = None) -> tuple[float, str]:
+    """One completion: the seconds it took, and the text.
+
+    A server that cannot be reached, or asks to come again, is asked again for `patience` seconds (REACHED_WITHIN); then
+    MynahError. Raises JudgedBad where it answers with an error, with no completion, not in time, or hangs up again and
+    again.
+    """
+    where, body = str(client.base_url), {"model": model, "prompt": prompt, "max_tokens": TOKENS}
+    patience = REACHED_WITHIN if patience is None else patience
+    give_up = time.monotonic() + patience
+    breaks = 0
+    while True:
+        begin = time.monotonic()
+        try:
+            response = client.post("/openai/v1/completions", json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            why = f"{where} cannot be reached: {error or type(error).__name__}"
+        except httpx.ReadTimeout:
+            raise JudgedBad(f"{where} gives no answer within {ANSWER.read:.0f} s") from None
+        except httpx.TransportError as error:
+            why = f"{where} breaks off: {error or type(error).__name__}"
+            breaks += 1
+            if breaks == BREAKS:
+                raise JudgedBad(why) from None
+            give_up = time.monotonic() + patience  # it may have to start again
+        else:
+            why = f"{where} answers {response.status_code}: {response.text[:200]}"
+            if response.status_code not in (429, 503):
+                break
+        if time.monotonic() >= give_up:
+            raise MynahError(why)
+        time.sleep(PAUSE)
+    took = time.monotonic() - begin
+    if response.is_error:
+        raise JudgedBad(why)
+    try:
+        return took, str(response.json()["choices"][0]["text"]).strip()
+    except (ValueError, LookupError, TypeError):
+        raise JudgedBad(f"{where} answers with no completion: {response.text[:200]}") from None

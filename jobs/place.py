@@ -1,0 +1,60 @@
+"""Where a bot's model is served: this machine, or an InferenceService (jobs.kubernetes.rollout)."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from jobs.local_server import serving
+from mynah.database import served
+from mynah.database.connection import Connection
+
+
+class Place(Protocol):
+    """Where a bot's model is served. Every method may raise MynahError, and JudgedBad where the model is at fault."""
+
+    @property
+    def address(self) -> str | None:
+        """Where the model that serves now can be asked; None where that is not known."""
+
+    def serving(self) -> str | None:
+        """The id of the model that is to serve; None where there is none yet."""
+
+    def beside(self, model: str) -> AbstractContextManager[str]:
+        """Run a model beside the one that serves; yields its address."""
+
+    def change(self, model: str) -> None:
+        """Serve a model in place of the one that serves, and wait until it does. Called again, it goes on."""
+
+    def put_back(self, model: str | None) -> None:
+        """Serve the model that served before a change that failed, and wait for nothing."""
+
+    def clean_up(self) -> None:
+        """End what runs beside the model that serves: a killed process left it."""
+
+
+@dataclass(frozen=True)
+class ThisMachine:
+    """A place where nothing is to be changed: `mynah serve` goes by the current model whenever it starts."""
+
+    connection: Connection
+    bot: str
+
+    @property
+    def address(self) -> str | None:
+        return None
+
+    def serving(self) -> str | None:
+        current = served.current(self.connection, self.bot)
+        return current.model if current else None
+
+    @contextmanager
+    def beside(self, model: str) -> Iterator[str]:
+        with serving(self.bot, model) as address:
+            yield address
+
+    def change(self, model: str) -> None: ...
+
+    def put_back(self, model: str | None) -> None: ...
+
+    def clean_up(self) -> None: ...
