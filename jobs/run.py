@@ -3,10 +3,7 @@
 A step's process ends with everything it held (the trainer's memory, the model), and dies with this one.
 """
 
-import ctypes
 import json
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
+from jobs.local_server import die_with_parent, serving
 from jobs.status import dev_losses
 from mynah.bot import Bot
 from mynah.database import served
@@ -25,7 +21,6 @@ from mynah.errors import MynahError
 from mynah.settings import Settings
 
 STEPS = ("scrape", "dataset", "train", "promote", "serve", "generate", "post")
-READY_WITHIN = 180.0  # seconds a model may take to load
 
 
 @dataclass(frozen=True)
@@ -160,7 +155,7 @@ class _Steps:
         done = subprocess.run(
             [sys.executable, "-m", "mynah", verb, *self.arguments, *flags, "--json"],
             stdout=subprocess.PIPE,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         self.seconds[step] = round(time.monotonic() - begin, 1)
         if done.returncode:
@@ -178,42 +173,9 @@ class _Steps:
 
     @contextmanager
     def server(self) -> Iterator[str]:
-        """Serve the newest model on a free port while the block runs; yields its address."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        """Serve the current model while the block runs; yields its address."""
         begin = time.monotonic()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mynah", "serve", self.bot, "--port", str(port)], preexec_fn=_die_with_parent
-        )
-        try:
-            endpoint = f"http://127.0.0.1:{port}"
-            self._wait_ready(server, endpoint)
+        with serving(self.bot) as address:
             self.seconds["serve"] = round(time.monotonic() - begin, 1)
-            self.show("serve", {"summary": endpoint})
-            yield endpoint
-        finally:
-            server.terminate()
-            try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
-                server.kill()
-
-    def _wait_ready(self, server: "subprocess.Popen[bytes]", endpoint: str) -> None:
-        deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline:
-            if server.poll() is not None:
-                raise MynahError(f"step serve failed (exit {server.returncode}); mend it and run this again")
-            try:
-                if httpx.get(f"{endpoint}/v2/models/{self.bot}/ready", timeout=2).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
-        raise MynahError(f"step serve: the model was not ready within {READY_WITHIN:.0f} s")
-
-
-def _die_with_parent() -> None:
-    """In a child, on Linux: be stopped when the parent dies, even by SIGKILL."""
-    if sys.platform == "linux":
-        PR_SET_PDEATHSIG = 1  # prctl(2)
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            self.show("serve", {"summary": address})
+            yield address
