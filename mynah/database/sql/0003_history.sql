@@ -1,16 +1,17 @@
 -- What was posted, apart from what may be said; who decided what; which model served when; who works on what.
 --
--- A tweet is judged once and posted once an account:
+-- A tweet has one judgement, and a post on each account that took it up:
 --
---   tweets.judgement   candidate ──▶ approved ──▶ rejected            (any to any other; each is a row of `decisions`)
+--   tweets.judgement:  candidate, approved, rejected; from any to any other, each time with a row of `decisions`
 --
---                                      ┌────────────────────────────────────────────┐
---                                      ▼                                            │
---   posts.state        (no row) ──▶ claimed ──▶ posted                              │
---                                    │ │ └────▶ refused ──▶ (approved again) ──▶ returned
---                                    │ └──────▶ unknown ──▶ posted, refused         ▲  ▲
---                                    │             └────────────────────────────────┘  │
---                                    └─────────────────────────────────────────────────┘
+--   posts.state:             ┌─────▶ posted ◀──────┐
+--                            │                     │
+--           (no row) ──▶ claimed ──▶ unknown ──────┤
+--                         ▲  │ │                   │
+--                         │  │ └───▶ refused ◀─────┤
+--                         │  │          │ approved │
+--                         │  ▼          ▼ again    │
+--                         └─ returned ◀────────────┘
 --
 --   claimed   a poster has it in hand               posted    the account has it: for ever
 --   unknown   nobody can tell whether it was posted returned  it was not posted; it may be claimed again

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from mynah.database import posts
 from mynah.database.connection import Connection, reach
@@ -263,6 +263,8 @@ def test_a_double_that_was_under_way_is_not_tried_again(
 
 # Both at once, in any order.
 
+HOURS = st.sampled_from([None, 0, 1, 2])
+ENDS = st.sampled_from(["die", "send, die", "posted", "lost", "send, lost", "refused", "given back"])
 SPACES = ("{} {}", "{}  {}", " {}\u2003{}", "{}\n{} ")
 LIVE = ("claimed", "unknown", "posted")
 PRESSING = ("claimed", "unknown", "posted", "refused", "returned")
@@ -283,6 +285,11 @@ class Both(RuleBasedStateMachine):
         self.connection.execute("SELECT setseed(0)")  # a life that is lived again must be the same
         self.sent: list[tuple[str, str]] = []
         self.posted: set[int] = set()
+
+    @initialize(version=st.sampled_from(["old", "new"]))
+    def begin(self, version: str) -> None:
+        for word in "abcd":
+            self.add(version, word, SPACES[0], "approved")
 
     def send(self, account: str, text: str) -> None:
         self.sent.append((account, " ".join(text.split())))
@@ -307,11 +314,18 @@ class Both(RuleBasedStateMachine):
         else:
             add_tweets(self.connection, "demo", [NewTweet(text, state=state, reason=reason)])
 
-    @rule(
-        poster=st.sampled_from(["old", "main", "news"]),
-        hour=st.sampled_from([None, 0, 1, 2]),
-        end=st.sampled_from(["die", "send, die", "posted", "lost", "send, lost", "refused", "given back"]),
-    )
+    @rule(hour=HOURS, end=ENDS)
+    def old_posts(self, hour: int | None, end: str) -> None:
+        self.post("old", hour, end)
+
+    @rule(hour=HOURS, end=ENDS)
+    def new_posts(self, hour: int | None, end: str) -> None:
+        self.post("main", hour, end)
+
+    @rule(hour=HOURS, end=ENDS)
+    def new_posts_elsewhere(self, hour: int | None, end: str) -> None:
+        self.post("news", hour, end)
+
     def post(self, poster: str, hour: int | None, end: str) -> None:
         """A poster claims one, sends it or not, and reports or dies."""
         slot = None if hour is None else NOON + timedelta(hours=hour)
@@ -361,7 +375,6 @@ class Both(RuleBasedStateMachine):
                 if self.has(poster, post.text):
                     self.report(False, poster, post.id, post.text, "posted")
 
-    @precondition(lambda self: self.connection.execute("SELECT 1 FROM tweets").fetchone())
     @rule(
         version=st.sampled_from(["old", "new"]),
         index=st.integers(0, 9),
@@ -384,7 +397,6 @@ class Both(RuleBasedStateMachine):
         elif now != state and (now, state) != ("unknown", "candidate"):
             self.old.decide(self.connection, "demo", id, state, reason)
 
-    @precondition(lambda self: self.connection.execute("SELECT 1 FROM tweets").fetchone())
     @rule(
         version=st.sampled_from(["old", "new"]),
         index=st.integers(0, 9),
@@ -467,6 +479,6 @@ def test_random_lives_of_both(old: ModuleType, connection: Connection) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
