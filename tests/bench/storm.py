@@ -1,8 +1,8 @@
 """Posters in a storm: `make storm`. Half of them are killed, some run in pairs, and X is at its worst.
 
 X takes a post and cuts the answer off, answers late, loses requests, says 503 and 429, gives half answers, and fails
-one read in four. In the end the sea is calm, and what X was told is compared with what Postgres says: no text may be there
-twice, no post may be unknown to us, and no text may be lost.
+one read in four. In the end the sea is calm, and what X was told is compared with what Postgres says: no text may be
+there twice, no post may be unknown to us, and no text may be lost.
 """
 
 import asyncio
