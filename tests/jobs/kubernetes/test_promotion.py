@@ -332,6 +332,9 @@ def test_a_promotion_that_was_killed_is_ended_by_the_next(
     assert served.pending(connection, "demo")
     promote(bot, bucket, connection, service)
     is_settled(connection, stand_in, NEW)
+    assert [row.why[:8] for row in served.history(connection, "demo", 1)] == [
+        "promoted"
+    ]  # what was intended, carried out
     assert (previous := served.previous(connection, "demo"))
     assert previous.model == NOW
     assert served.refused(connection, "demo") == {}

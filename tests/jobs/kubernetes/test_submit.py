@@ -48,11 +48,11 @@ def chart(stand_in: StandIn) -> StandIn:
                 {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"} if "rayjobs" in what else {"succeeded": 1}
             )
             stand_in.objects[what.removeprefix("made ")]["status"] = done
-            made.append(json.loads(json.dumps(stand_in.objects[what.removeprefix("made ")])))
+            started.append(json.loads(json.dumps(stand_in.objects[what.removeprefix("made ")])))
 
-    made: list[dict[str, Any]] = []
+    started: list[dict[str, Any]] = []
     stand_in.after = succeed
-    stand_in.objects["made"] = {"items": made}
+    stand_in.objects["made"] = {"items": started}
     return stand_in
 
 
