@@ -45,7 +45,7 @@ storm: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench.storm $(N)
 
 rollouts: $(VENV)/dev.stamp
-	@tests/cluster/with-cluster $(BIN)/python -m tests.cluster.rollouts $(N)
+	@MYNAH_TEST_ROLLOUTS=$(or $(N),20) tests/cluster/with-cluster $(BIN)/python -m pytest tests/cluster/test_6_promotion.py -k rollouts --timeout 7200
 
 # On a real cluster, which with-cluster starts and ends; says so and does nothing where there is none.
 test-cluster:
