@@ -6,7 +6,6 @@ connection where they should read "warming up".
 """
 
 import asyncio
-import errno
 import logging
 import logging.config
 import signal
@@ -21,14 +20,13 @@ from mynah.errors import MynahError
 from serving.model.engine import Engine
 from serving.model.errors import RequestError
 from serving.model.folder import ServedModel, read_model
+from serving.model.transport import Server, listen
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
 logger = logging.getLogger("serving")
 
-DRAIN_SECONDS = 25  # for running requests to finish; Kubernetes kills after 30
-KEEP_ALIVE_SECONDS = 65  # longer than the usual proxy's, which else meets connections that are just being closed
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -63,19 +61,9 @@ def serve(name: str, folder: Path, host: str, port: int) -> None:
 async def _run(served: ServedModel, engine: Engine, listener: socket.socket, begin: float) -> None:
     """Answer requests until a signal comes, or the engine ends: then MynahError."""
     imports = time.monotonic()
-    import uvicorn
-
     app = _application(served, engine)
     logger.info("importing KServe: %.2f s", time.monotonic() - imports)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-    )
+    server = Server(app)
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -131,24 +119,3 @@ async def _refuse(request: "Request", error: Exception) -> "Response":
         raise error
     openai = request.url.path.startswith("/openai/")
     return JSONResponse(error.openai_body() if openai else error.kserve_body(), status_code=error.status)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to host:port. Raises MynahError with one line where that cannot be."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-        )[0]
-        # Not socket.create_server: asyncio sends small answers at once (TCP_NODELAY) only where the socket's protocol
-        # is given as TCP; else every answer waits 40 ms for the client's acknowledgement of its head.
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
-        return listener
-    except socket.gaierror:
-        raise MynahError(f"host {host} is unknown: give an address of this machine with --host") from None
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise MynahError(f"port {port} on {host} is in use: end what uses it, or choose another (--port)") from None
-        raise MynahError(f"cannot listen on {host}:{port} ({error.strerror}): choose another --host, --port") from None
