@@ -1,44 +1,104 @@
-"""python -m serving.exporter PORT CONNECTION BOT…: what Prometheus reads of Postgres, anew at each scrape.
+"""`mynah exporter`: what Prometheus reads of Postgres, anew at each scrape.
 
-mynah_tweets{bot, state} and mynah_last_post_timestamp_seconds{bot}. CONNECTION is libpq's string; "" leaves it to PG*.
+    mynah_database_up                             1, or 0 where Postgres did not answer: then there is nothing else
+    mynah_tweets{bot, state}                      texts
+    mynah_last_post_timestamp_seconds{bot}        only where there was a post
+
+Postgres may be away, or not migrated yet, when this process starts and at any time after: that is told, and asked again
+at the next scrape.
 """
 
+import logging
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
 
+import psycopg
 from prometheus_client import REGISTRY, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from mynah.database import posts, tweets
+from mynah.database.connection import reach
+from mynah.errors import MynahError
 from mynah.settings import Settings
+
+logger = logging.getLogger("serving")
+
+ANSWER_SECONDS = 5.0  # for Postgres; Prometheus gives a scrape 10
+
+
+@dataclass
+class Counts:
+    """What one look into Postgres finds."""
+
+    texts: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(bot, state) → texts."""
+    last_posts: dict[str, datetime] = field(default_factory=dict)
+    """bot → when it last posted."""
 
 
 class Tweets(Collector):
-    """The counts as they are when Prometheus asks; an error where Postgres does not answer."""
+    """The counts as they are when Prometheus asks."""
 
-    def __init__(self, settings: Settings, bots: list[str]) -> None:
-        self.settings, self.bots = settings, bots
+    def __init__(self, settings: Settings, bots: list[str], seconds: float = ANSWER_SECONDS) -> None:
+        self.settings, self.bots, self.seconds = settings, bots, seconds
+        # In a thread, because nothing else bounds how long a lookup, a lost network or a frozen server takes.
+        self._executor = ThreadPoolExecutor(1, "postgres")
+        self._reading: Future[Counts] | None = None
+        self._said: str | None = None
 
     def describe(self) -> list[GaugeMetricFamily]:
         return []  # or registering would already ask Postgres
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        counts = self._counts()
+        yield GaugeMetricFamily("mynah_database_up", "whether Postgres answered", value=counts is not None)
+        if counts is None:
+            return
         texts = GaugeMetricFamily("mynah_tweets", "texts by state", labels=["bot", "state"])
+        for (bot, state), count in counts.texts.items():
+            texts.add_metric([bot, state], count)
         last = GaugeMetricFamily("mynah_last_post_timestamp_seconds", "when the last post was made", labels=["bot"])
-        with self.settings.connect() as connection:
-            for bot in self.bots:
-                for state, count in tweets.count_states(connection, bot).items():
-                    texts.add_metric([bot, state], count)
-                post = posts.last_post(connection, bot)
-                if post and post.posted_at:
-                    last.add_metric([bot], post.posted_at.timestamp())
+        for bot, at in counts.last_posts.items():
+            last.add_metric([bot], at.timestamp())
         yield texts
         yield last
+
+    def _counts(self) -> Counts | None:
+        """What Postgres holds; None, and a line in the log, where it does not say within `seconds`."""
+        if self._reading is None or self._reading.done():
+            self._reading = self._executor.submit(self._read)
+        trouble, counts = None, None
+        try:
+            counts = self._reading.result(self.seconds)
+        except TimeoutError:
+            trouble = f"Postgres has not answered for {self.seconds:g} s"
+        except (MynahError, psycopg.Error) as error:
+            trouble = str(error).splitlines()[0]
+        if trouble != self._said:
+            logger.warning(trouble or "Postgres answers again")
+            self._said = trouble
+        return counts
+
+    def _read(self) -> Counts:
+        """Raises MynahError or psycopg.Error."""
+        counts = Counts()
+        # Not settings.connect(), which waits two minutes for a migration.
+        with reach(self.settings.database_url, self.settings.make_home()) as connection:
+            for bot in self.bots:
+                counts.texts |= {(bot, state): n for state, n in tweets.count_states(connection, bot).items()}
+                post = posts.last_post(connection, bot)
+                if post and post.posted_at:
+                    counts.last_posts[bot] = post.posted_at
+        return counts
 
 
 def serve(settings: Settings, bots: list[str], port: int) -> None:
     """Answer Prometheus on every address of this pod, at `port`, until the process is ended."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     REGISTRY.register(Tweets(settings, bots))
     start_http_server(port)
     threading.Event().wait()

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class CancelOnDisconnect:
-    """Runs each HTTP request as a task and cancels it when the client goes before its answer is whole.
+    """Runs each HTTP request as a task, and cancels it when the client goes before its answer is whole.
 
     Starlette does so for streams only.
     """

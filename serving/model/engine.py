@@ -1,4 +1,4 @@
-"""The server's side of the engine: starts its process, hands it texts to write, and streams back what it writes."""
+"""The server's side of an engine: starts its process, hands it texts to write, and streams back what it writes."""
 
 import asyncio
 import contextlib
@@ -21,15 +21,15 @@ from serving.model.messages import Event, Failed, Phase, Ready, Refused, Sample,
 
 logger = logging.getLogger("serving")
 
-RUNNING = Gauge("mynah_texts_running", "texts that the engine is writing")
-TOKENS = Counter("mynah_generated_tokens", "tokens that the engine has written, cancelled texts included")
-MAX_TEXTS = 1024  # a request
+RUNNING = Gauge("mynah_texts_running", "texts that are being written")
+TOKENS = Counter("mynah_generated_tokens", "tokens that were written, those of cancelled texts too")
+MAX_TEXTS = 1024  # per request
 _STOP_SECONDS = 5.0  # how long the process may take to end by itself
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished text. `finish` is eos_token, stop_sequence or length."""
+    """A whole text. `finish` is eos_token, stop_sequence or length."""
 
     text: str
     finish: str
@@ -44,13 +44,19 @@ class Completion:
 
 
 class Engine:
-    """The engine process and the requests that wait for it.
+    """A process that writes with one model, and the requests that wait for it.
 
-    The process starts at once; `attach` the engine to the running event loop, then ask `generate` or `complete`.
+    The process starts at once. `attach` the engine to the running event loop, then ask `generate` or `complete`.
     """
 
-    def __init__(self, folder: Path, context: int | None) -> None:
-        """`folder` and `context` as in process.run."""
+    def __init__(
+        self, folder: Path, context: int | None, threads: int | None = None, cache_gb: int = process.CACHE_GB
+    ) -> None:
+        """`folder` holds the OpenVINO model; prompt and text may have `context` tokens together.
+
+        The engine computes on `threads`, by default on all that the machine or the container has, and keeps up to
+        `cache_gb` GB of keys and values in memory.
+        """
         self.ready = False
         self.reason: str | None = None
         """Why the process ended, once it has."""
@@ -63,14 +69,15 @@ class Engine:
         self._running: dict[int, int] = {}  # id → tokens so far, until the process says that the text has ended
         spawn = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=process.run, args=(str(folder), context, theirs), name="engine")
+        arguments = (str(folder), context, threads, cache_gb, theirs)
+        self._process = spawn.Process(target=process.run, args=arguments, name="engine")
         self._process.start()
         theirs.close()
 
     def attach(self, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
         """Take the process's news in the running event loop from now on.
 
-        `on_ready` is called when the model has answered its first request, `on_end` when the process is gone.
+        `on_ready` is called when the model has answered a first request, `on_end` when the process is gone.
         """
         self._on_ready, self._on_end = on_ready, on_end
         loop = asyncio.get_running_loop()
@@ -86,7 +93,7 @@ class Engine:
             self._process.join()
 
     def check(self) -> None:
-        """Raises RequestError 503, with what the engine is doing instead, until it answers."""
+        """Raises RequestError 503 until the engine answers. The message says what it is doing instead."""
         if self.reason:
             raise self._stopped()
         if not self.ready:
@@ -97,7 +104,8 @@ class Engine:
     async def generate(self, samples: Sequence[Sample]) -> AsyncGenerator[tuple[int, Event]]:
         """Write the texts together; yields (place in `samples`, what is new) as it comes.
 
-        Ends after the last event of each. Raises RequestError. Closing the iterator early cancels what still runs.
+        Ends after the last event of every text. Raises RequestError. Closing the iterator early cancels what still
+        runs.
         """
         self.check()
         if len(samples) > MAX_TEXTS:
@@ -107,7 +115,7 @@ class Engine:
         ids = [next(self._ids) for _ in samples]
         self._waiting |= {id: (place, news) for place, id in enumerate(ids)}
         self._running |= dict.fromkeys(ids, 0)
-        RUNNING.set(len(self._running))
+        RUNNING.inc(len(ids))
         left, tokens, how = len(ids), 0, "cancelled"
         try:
             self._send(list(zip(ids, samples, strict=True)))
@@ -176,7 +184,7 @@ class Engine:
             self._running[news.id] = news.tokens
         if isinstance(news, Refused) or news.finish:
             del self._running[news.id]
-            RUNNING.set(len(self._running))
+            RUNNING.dec()
         if waiting := self._waiting.get(news.id):
             place, queue = waiting
             if isinstance(news, Refused):
@@ -185,15 +193,15 @@ class Engine:
                 queue.put_nowait((place, news))
 
     def _end(self) -> None:
-        """The process is gone: fail whatever waits for it."""
+        """The process is gone: fail what waits for it."""
         self.ready = False
         self._process.join()
         code = self._process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         memory = ", as the kernel does when memory runs out" if code == -signal.SIGKILL else ""
         self.reason = self.reason or f"its process ended ({how}{memory})"
+        RUNNING.dec(len(self._running))
         self._running.clear()
-        RUNNING.set(0)
         for place, queue in self._waiting.values():
             queue.put_nowait((place, self._stopped()))
         self._on_end()

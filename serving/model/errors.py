@@ -1,10 +1,10 @@
-"""A refusal on its way to a client, in the form that each protocol gives to errors."""
+"""What a client reads instead of an answer, in each protocol's form."""
 
 
 class RequestError(Exception):
-    """A request that gets no answer.
+    """A request that gets an error for an answer.
 
-    `status` is HTTP's; `message` is for people; `param` is the field at fault and `code` a word for programs, as in
+    `status` is HTTP's and `message` is for people. `param` is the field at fault and `code` a word for programs, as in
     OpenAI's error object.
     """
 

@@ -1,4 +1,4 @@
-"""The model folder, as the server needs it."""
+"""A model folder, as the server needs it."""
 
 import json
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from serving.model.errors import RequestError
 from serving.model.sampling import Sampling, read_fields
 
 OPENVINO = ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml", "openvino_detokenizer.xml")
-# What the manifest's `generate` may set as default; its prompts, samples and seed are the caller's matter.
+# Which defaults the manifest's `generate` sets. Prompts, samples and seed are the caller's matter.
 DEFAULTS = ("max_tokens", "temperature", "top_p", "top_k", "repetition_penalty")
 CONTEXT = ("max_position_embeddings", "n_positions", "seq_length", "max_seq_len")  # its names in config.json
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model folder under the name it is served by."""
+    """A model folder, and the name that it is served by."""
 
     name: str
     id: str
@@ -28,7 +28,7 @@ class ServedModel:
     """Unix time."""
     openvino: Path
     context: int | None
-    """Tokens that prompt and text may have together; None where the model names no limit."""
+    """Most tokens that prompt and text may have together; None where the model names no limit."""
     defaults: dict[str, Any]
     """Fields of Sampling."""
 
@@ -36,7 +36,7 @@ class ServedModel:
 def read_model(name: str, folder: Path) -> ServedModel:
     """The model in `folder`, to be served as `name`.
 
-    Raises MynahError where the manifest or a file is missing, or a file has not the size that the manifest says.
+    Raises MynahError where the manifest or a file is missing, or where a file's size is not the manifest's.
     """
     path = folder / MANIFESTS["models"]
     try:
@@ -61,6 +61,7 @@ def read_model(name: str, folder: Path) -> ServedModel:
     except RequestError as error:
         raise MynahError(f"{path}: generate.{error.message}") from None
     config = json.loads((openvino / "config.json").read_text(encoding="utf-8"))
+    config |= config.get("text_config") or {}
     return ServedModel(
         name=name,
         id=manifest["id"],

@@ -18,7 +18,7 @@ class Sample:
     seed: int
     stop: tuple[str, ...]
     stream: bool
-    """Send the text as it comes, not only when it has ended."""
+    """Send the text as it comes, not only at its end."""
     logprobs: bool
     """Tell every token with its logarithmic probability."""
 
@@ -51,7 +51,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The engine does not write, or does not finish, this text; `status` is HTTP's."""
+    """The engine does not write or does not finish this text; `status` is HTTP's."""
 
     id: int
     status: int
@@ -60,7 +60,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A step of the start: begins without `seconds`, ends with them."""
+    """A step of the start: sent without `seconds` when it begins, and with them when it ends."""
 
     what: str
     seconds: float | None = None

@@ -1,14 +1,17 @@
-"""python -m serving.model.no_model NAME PORT: what answers in a cluster before a bot has its first model.
+"""What answers in a cluster before a bot has its first model.
 
-The server is live and ready, so that an installation comes up whole; of the model it says in a sentence that there is
+The server is live and ready, so that an installation comes up whole. Of the model it says in a sentence that there is
 none yet, and what to do. The first `mynah promote` replaces this pod by one with a model.
 """
 
-import uvicorn
+import asyncio
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from serving.model.transport import Server, listen
 
 MARK = "no-model-yet"  # the file that `mynah prepare` puts into the folder that a bot begins with
 
@@ -36,5 +39,5 @@ def application(name: str) -> Starlette:
 
 
 def serve(name: str, host: str, port: int) -> None:
-    """Answer on host:port until told to end."""
-    uvicorn.run(application(name), host=host, port=port, log_level="warning")
+    """Answer on host:port until told to end. Raises MynahError where the port is taken."""
+    asyncio.run(Server(application(name)).serve([listen(host, port)]))

@@ -1,9 +1,9 @@
-"""The engine's own process: OpenVINO GenAI's continuous batching, told what to do through a pipe.
+"""The engine's process: OpenVINO GenAI's continuous batching, told through a pipe what to do.
 
-OpenVINO holds the interpreter lock while it computes a step (up to 130 ms): in the server's process no
-request would be read and no health probe answered in that time.
+OpenVINO holds the interpreter lock during a step, for up to 130 ms. In the server's process, no request would be read
+and no health probe answered in that time.
 
-Nothing but the standard library is imported at the top: the server imports this module too.
+Only the standard library is imported at the top, because the server imports this module too.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from typing import Any
 
 from serving.model.messages import Event, Failed, Phase, Ready, Refused, Sample, Token
 
-CACHE_GB = 1  # for keys and values; SmolLM2-135M needs 12 kB of it a token
+CACHE_GB = 1  # the least and the default, for keys and values; SmolLM2-135M needs 12 kB per token
 _READ_CHUNK = 8 << 20  # bytes
 
 
@@ -31,7 +31,7 @@ class _Text:
     handle: Any
     prompt_tokens: int
     anchor: int
-    """The prompt's last token, decoded with the text: some tokenizers drop the space before a first word."""
+    """The prompt's last token. It is decoded with the text: some tokenizers drop the space before a first word."""
     skip: int
     """Characters of the anchor."""
     ids: list[int] = field(default_factory=list)
@@ -40,18 +40,19 @@ class _Text:
     """Characters sent so far."""
 
 
-def run(folder: str, context: int | None, pipe: Connection) -> None:
-    """Serve texts from the OpenVINO model in `folder` until told to end, or the other end of `pipe` is closed.
+def run(folder: str, context: int | None, threads: int | None, cache_gb: int, pipe: Connection) -> None:
+    """Write texts with the OpenVINO model in `folder` until told to end, or until the other end of `pipe` is closed.
 
-    `context` is the most tokens that prompt and text may have together. Takes lists of (id, Sample), single ids to
-    cancel, and None to end; gives Phase, Ready or Failed, then lists of Event and Refused.
+    `context` is the most tokens that prompt and text may have together; `threads` and `cache_gb` are as in Engine.
+    Takes from the pipe lists of (id, Sample), single ids to cancel, and None to end. Sends Phase, then Ready or Failed,
+    then lists of Event and Refused.
     """
     # The terminal's Ctrl-C and a service manager's SIGTERM reach this process too; the server decides when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with contextlib.suppress(EOFError, BrokenPipeError):  # the server is gone
         try:
-            batch = Batch(Path(folder), context, pipe)
+            batch = Batch(Path(folder), context, threads, cache_gb, pipe)
         except (RuntimeError, ImportError) as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             pipe.send(Failed(lines[-1] if lines else type(error).__name__))
@@ -77,24 +78,25 @@ def run(folder: str, context: int | None, pipe: Connection) -> None:
 class Batch:
     """The pipeline and the texts it writes."""
 
-    def __init__(self, folder: Path, context: int | None, pipe: Connection) -> None:
+    def __init__(self, folder: Path, context: int | None, threads: int | None, cache_gb: int, pipe: Connection) -> None:
         self.context = context
+        self.cache_gb = cache_gb
         self.texts: dict[int, _Text] = {}
         with _phase(pipe, "importing OpenVINO"):
-            # It reports its use to a server over this package, and does without where it cannot be imported.
+            # OpenVINO reports its use to a server through this package, and does without where it is missing.
             sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
             import openvino_genai
         self.genai = openvino_genai
         weights = folder / "openvino_model.bin"
         with _phase(pipe, f"reading {weights.stat().st_size / 1e6:,.0f} MB of weights"), weights.open("rb") as file:
-            # OpenVINO maps the file and reads it piecemeal while it compiles; this is faster, and tells a slow disk.
+            # OpenVINO maps the file and reads it bit by bit while it compiles. This is faster, and shows a slow disk.
             while file.read(_READ_CHUNK):
                 pass
-        threads = _thread_limit()
-        with _phase(pipe, "compiling the model" + (f" for {threads} threads" if threads else "")):
+        threads = threads or _thread_limit()
+        with _phase(pipe, f"compiling the model (threads: {threads or 'all'}, cache: {cache_gb} GB)"):
             self.tokenizer = openvino_genai.Tokenizer(folder)
             cache = openvino_genai.SchedulerConfig()
-            cache.cache_size = CACHE_GB
+            cache.cache_size = cache_gb
             self.pipeline = openvino_genai.ContinuousBatchingPipeline(
                 folder, self.tokenizer, cache, "CPU", **({"INFERENCE_NUM_THREADS": threads} if threads else {})
             )
@@ -110,7 +112,7 @@ class Batch:
         return bool(self.pipeline.has_non_finished_requests())
 
     def add(self, id: int, sample: Sample) -> list[Refused]:
-        """Begin a text; gives a Refused where that cannot be."""
+        """Begin a text; returns a Refused where that cannot be."""
         try:
             prompt = self.tokenizer.encode(sample.prompt).input_ids
             if prompt.shape[1] == 0:  # a tokenizer that adds no BOS, and an empty prompt
@@ -135,12 +137,12 @@ class Batch:
         return [Event(id, "", text.prompt_tokens, len(text.ids), "cancelled")]
 
     def step(self) -> list[Event | Refused]:
-        """Write the next token of every text, and tell what is new."""
+        """Write the next token of every text; returns what is new."""
         self.pipeline.step()
         news: list[Event | Refused] = []
         for id, text in list(self.texts.items()):
             finish = self._read(text)
-            event = self._event(id, text, finish) if finish != "refused" else _too_small(id)
+            event = self._event(id, text, finish) if finish != "refused" else self._too_small(id)
             if event:
                 news.append(event)
                 if isinstance(event, Refused) or event.finish:
@@ -148,7 +150,7 @@ class Batch:
         return news
 
     def _read(self, text: _Text) -> str | None:
-        """Take over the tokens just written; returns why the text ended, if it did."""
+        """Take the tokens that were just written; returns why the text ended, if it did."""
         reason = self.genai.GenerationFinishReason.NONE
         while text.handle.can_read():
             for output in text.handle.read().values():
@@ -160,11 +162,11 @@ class Batch:
         return "length" if reason == self.genai.GenerationFinishReason.LENGTH else "eos_token"
 
     def _event(self, id: int, text: _Text, finish: str | None) -> Event | None:
-        """What is new of `text`; None where nothing is to be told."""
+        """What is new of `text`; None where there is nothing to tell."""
         sample = text.sample
         if not (finish or sample.stream or sample.stop):
             return None
-        # OpenVINO's own stop strings cut at whole tokens and would lose what stands before them in the same token.
+        # OpenVINO's own stop strings cut whole tokens off, and with them what stands before the string in its token.
         whole = self.tokenizer.decode([text.anchor, *text.ids])[text.skip :]
         stops = [place for stop in sample.stop if (place := whole.find(stop)) >= 0]
         if stops:
@@ -177,7 +179,7 @@ class Batch:
             return Event(id, whole[text.sent :], text.prompt_tokens, len(text.ids), finish, details)
         if not sample.stream:
             return None
-        # Held back: half a character, and what may turn out to be the beginning of a stop string.
+        # Held back: half a character, and what may be the beginning of a stop string.
         safe = len(whole.rstrip("\ufffd"))
         safe = min(safe, len(whole) - max((len(stop) - 1 for stop in sample.stop), default=0))
         if safe <= text.sent:
@@ -211,6 +213,10 @@ class Batch:
             config.rng_seed = sample.seed
         return config
 
+    def _too_small(self, id: int) -> Refused:
+        what = f"the key-value cache of {self.cache_gb} GB is too small for this request"
+        return Refused(id, 400, f"{what}: shorten the prompt, ask for fewer tokens, or serve with a larger --cache-gb")
+
     def _beginning(self) -> Any:
         """A prompt of one token: BOS, else EOS."""
         import numpy
@@ -228,12 +234,8 @@ def _phase(pipe: Connection, what: str) -> Iterator[None]:
     pipe.send(Phase(what, time.monotonic() - begin))
 
 
-def _too_small(id: int) -> Refused:
-    return Refused(id, 503, f"the key-value cache of {CACHE_GB} GB is too small for this request: ask for fewer tokens")
-
-
 def _thread_limit() -> int | None:
-    """The processors that the container may use, where it has a limit: OpenVINO does not see it and takes them all."""
+    """The processors that the container may use, where it has a limit. OpenVINO does not see it, and takes them all."""
     with contextlib.suppress(OSError, ValueError):  # https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         limit = max(1, round(int(quota) / int(period)))  # a quota of "max" is a ValueError: there is no limit

@@ -1,4 +1,4 @@
-"""How a request wants its texts sampled: the fields that all routes share, their ranges and their defaults."""
+"""How a request wants its texts sampled: the fields that all routes share, with their ranges and defaults."""
 
 import difflib
 import random
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 import annotated_types
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.model.errors import RequestError
@@ -17,34 +16,34 @@ Stop = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class Sampling(BaseModel):
-    """Sampling fields, with OpenAI's names. A model's manifest overrides the defaults below."""
+    """Sampling fields, under OpenAI's names. A model's manifest overrides these defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
     max_tokens: int = Field(default=60, ge=1, le=2**31 - 1)
-    """Tokens a text, at the most; a prompt near the end of the model's context leaves room for fewer."""
+    """Most tokens per text. The model's context, less the prompt, may leave room for fewer."""
     temperature: float = Field(default=1.0, ge=0, le=2)
-    """0: always the likeliest token."""
+    """0: the likeliest token, always."""
     top_p: float = Field(default=1.0, ge=0, le=1)
-    """Sample from the likeliest tokens that together have this probability."""
+    """Sample from the likeliest tokens whose probabilities add up to this."""
     top_k: int = Field(default=0, ge=0, le=2**31 - 1)
     """Sample from this many likeliest tokens; 0 for all."""
     repetition_penalty: float = Field(default=1.0, gt=0, le=2)
-    """Above 1: tokens already said, or in the prompt, become less likely."""
+    """Above 1: tokens of the prompt and of the text so far become less likely."""
     presence_penalty: float = Field(default=0.0, ge=-2, le=2)
-    """Taken off the logarithmic probability of a token that was said already."""
+    """Taken off the logarithmic probability of every token that the text has already."""
     frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
-    """The same, for every time that it was said."""
+    """The same, once per time that the text has the token."""
     seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
-    """The same seed gives the same texts; without one every request differs."""
+    """The same seed gives the same texts. Without one, every request differs."""
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] = []
-    """Strings before which a text ends."""
+    """A text ends before the first of these strings."""
     n: int = Field(default=1, ge=1, le=128)
-    """Texts a prompt."""
+    """Texts per prompt."""
 
     def samples(self, prompts: Sequence[str], stream: bool = False, logprobs: bool = False) -> list[Sample]:
         """The texts to ask the engine for: n of the first prompt, n of the second, and so on."""
-        # A seed for each text, so that the texts of one request differ and those of seeds 1 and 2 do not overlap.
+        # One seed per text: the texts of a request differ, and those of seeds 1 and 2 do not overlap.
         seeds = random.Random(self.seed)  # noqa: S311
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
         return [
@@ -68,7 +67,7 @@ class Sampling(BaseModel):
 
 
 class PromptSampling(Sampling):
-    """One prompt with its sampling: an instance of V1."""
+    """A prompt with its sampling: an instance of V1."""
 
     prompt: Prompt = ""
 
@@ -76,21 +75,10 @@ class PromptSampling(Sampling):
 Fields = TypeVar("Fields", bound=BaseModel)
 
 
-def read_json(body: bytes) -> dict[str, Any]:
-    """A request's body as a JSON object. Raises RequestError."""
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(400, f"the body is not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise RequestError(400, "the body is not a JSON object")
-    return data
-
-
 def read_fields(kind: type[Fields], given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Fields:
-    """`given` over `defaults` as a `kind`; a null counts as not given.
+    """A `kind` of the fields in `given`, and in `defaults` where those are not given; null counts as not given.
 
-    Raises RequestError, whose message names the first field at fault and what it may be.
+    Raises RequestError. Its message names the first field at fault, and what that may be.
     """
     try:
         return kind.model_validate({**(defaults or {}), **{k: v for k, v in given.items() if v is not None}})
@@ -107,7 +95,7 @@ def read_fields(kind: type[Fields], given: Mapping[str, Any], defaults: Mapping[
 
 
 def _range(kind: type[BaseModel], name: str) -> str:
-    """The range of a number field in words, e.g. "at least 0 and at most 2"."""
+    """The range of a number in words, e.g. "at least 0 and at most 2"."""
     words = []
     for limit in kind.model_fields[name].metadata:
         match limit:

@@ -1,12 +1,12 @@
-"""`mynah serve`: one model from its folder, over HTTP, until told to end.
+"""`mynah serve`: models from their folders, over HTTP, until told to end.
 
-KServe's REST server and routes with ours beside them. `kserve.ModelServer.start` itself is not used: it binds all
-addresses of the machine, and does not start before the model is ready, so that clients would see a refused
-connection where they should read "warming up".
+KServe's routes with ours beside them. `kserve.ModelServer` itself is not used: it binds all addresses of the machine,
+and does not listen before the models are ready, so that clients would see a refused connection where they should read
+"warming up".
 """
 
 import asyncio
-import errno
+import contextlib
 import logging
 import logging.config
 import signal
@@ -14,6 +14,8 @@ import socket
 import sys
 import time
 import warnings
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +23,15 @@ from mynah.errors import MynahError
 from serving.model.engine import Engine
 from serving.model.errors import RequestError
 from serving.model.folder import ServedModel, read_model
+from serving.model.models import Models, TextModel
+from serving.model.process import CACHE_GB
+from serving.model.transport import Server, listen
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
 logger = logging.getLogger("serving")
 
-DRAIN_SECONDS = 25  # for running requests to finish; Kubernetes kills after 30
-KEEP_ALIVE_SECONDS = 65  # longer than the usual proxy's, which else meets connections that are just being closed
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -39,116 +42,104 @@ LOGGING = {
 }
 
 
-def serve(name: str, folder: Path, host: str, port: int) -> None:
-    """Serve the model in `folder` as `name` on host:port until SIGTERM or SIGINT, then finish what runs.
+def serve(
+    folders: Mapping[str, Path], host: str, port: int, threads: int | None = None, cache_gb: int = CACHE_GB
+) -> None:
+    """Serve the models in `folders` (name → folder) on host:port until SIGTERM or SIGINT, then finish what runs.
 
-    Answers "warming up" (503) until the model has answered a first request of the server's own. Raises MynahError
-    where the folder is not whole, the port is taken, the model cannot be loaded, or its engine ends unasked.
+    Each model has an engine of its own, with `threads` and `cache_gb` as in Engine. Until it has answered a first
+    request of the server's, clients read "warming up" (503). Raises MynahError where a folder is not whole, the port is
+    taken, a model cannot be loaded, or an engine ends unasked.
     """
     begin = time.monotonic()
-    served = read_model(name, folder)
+    folder_models = [read_model(name, folder) for name, folder in folders.items()]
     listener = listen(host, port)
     logging.config.dictConfig(LOGGING)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both raise KeyboardInterrupt, until uvicorn takes over
-    engine = Engine(served.openvino, served.context)
-    try:
-        asyncio.run(_run(served, engine, listener, begin))
-    except KeyboardInterrupt:
-        pass
-    finally:
-        engine.stop()
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as engines:
+        models = {}
+        for served in folder_models:
+            engine = Engine(served.openvino, served.context, threads, cache_gb)
+            engines.callback(engine.stop)
+            models[served.name] = TextModel(served, engine)
+        asyncio.run(_run(models, listener, begin))
     logger.info("ended")
 
 
-async def _run(served: ServedModel, engine: Engine, listener: socket.socket, begin: float) -> None:
-    """Answer requests until a signal comes, or the engine ends: then MynahError."""
+async def _run(models: Models, listener: socket.socket, begin: float) -> None:
+    """Answer requests until a signal comes, or an engine ends: then MynahError."""
     imports = time.monotonic()
-    import uvicorn
-
-    app = _application(served, engine)
+    app = _application(models)
     logger.info("importing KServe: %.2f s", time.monotonic() - imports)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
-    )
+    server = Server(app)
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def on_ready() -> None:
-        logger.info("ready after %.2f s: %s (%s) at %s", time.monotonic() - begin, served.name, served.id, address)
+    def ready(served: ServedModel) -> Callable[[], None]:
+        return lambda: logger.info(
+            "ready after %.2f s: %s (%s) at %s", time.monotonic() - begin, served.name, served.id, address
+        )
 
     def on_end() -> None:
         server.should_exit = True
 
-    engine.attach(on_ready, on_end)
+    for model in models.values():
+        model.engine.attach(ready(model.served), on_end)
     await server.serve(sockets=[listener])
-    if engine.reason:
-        remedy = f"start the server again, or run mynah train {served.name} for a new model"
-        raise MynahError(f"{served.openvino}: the engine has stopped: {engine.reason}; {remedy}")
+    for model in models.values():
+        if reason := model.engine.reason:
+            remedy = f"start the server again, or run mynah train {model.served.name} for a new model"
+            raise MynahError(f"{model.served.openvino}: the engine has stopped: {reason}; {remedy}")
 
 
-def _application(served: ServedModel, engine: Engine) -> "FastAPI":
+def _application(models: Models) -> "FastAPI":
     """KServe's application with its own routes and ours."""
     warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # KServe's choice
     # kserve.model_server reads the command line when it is imported, and would take flags of ours for its own.
     arguments, sys.argv = sys.argv, sys.argv[:1]
     try:
-        from kserve.model_server import app
+        import kserve.model_server
     finally:
         sys.argv = arguments
+    from kserve.errors import InvalidInput
     from kserve.protocol.model_repository_extension import ModelRepositoryExtension
     from kserve.protocol.rest.server import RESTServer
+    from kserve.protocol.rest.v2_endpoints import V2Endpoints
+    from starlette.exceptions import HTTPException
 
+    from serving.model.dataplane import TextPlane, TextRepository
     from serving.model.disconnect import CancelOnDisconnect
     from serving.model.generate import generate_routes
     from serving.model.metrics import Measured
     from serving.model.openai import openai_routes
-    from serving.model.predict import OneModelPlane, OneModelRepository, TextModel
+    from serving.model.v2 import v2_routes
 
-    repository = OneModelRepository()
-    model = TextModel(served, engine)
-    repository.update(model)
-    plane = OneModelPlane(repository, model)
-    app.include_router(generate_routes(served, engine))
-    app.include_router(openai_routes(served, engine))
-    app.add_exception_handler(RequestError, _refuse)
+    app: FastAPI = kserve.model_server.app
+    repository = TextRepository(models)
+    plane = TextPlane(models, repository)
+    # Before KServe's, which hold some of the same paths.
+    app.include_router(generate_routes(models))
+    app.include_router(openai_routes(models))
+    app.include_router(v2_routes(models, V2Endpoints(plane)))
     app.add_middleware(CancelOnDisconnect)
     app.add_middleware(Measured)
     RESTServer("kserve.model_server:app", plane, ModelRepositoryExtension(repository), 0).create_application()
+    for kind in (RequestError, HTTPException, InvalidInput):  # the last two are FastAPI's and KServe's
+        app.add_exception_handler(kind, _refuse)
     return app
 
 
 async def _refuse(request: "Request", error: Exception) -> "Response":
-    """FastAPI's handler of RequestError."""
+    """FastAPI's handler of errors that are the client's, in the form of the protocol that it speaks."""
     from fastapi.responses import JSONResponse
+    from starlette.exceptions import HTTPException
 
-    if not isinstance(error, RequestError):
-        raise error
+    headers = None
+    if isinstance(error, HTTPException):
+        # Starlette's own: no such path, or not this method.
+        path, status, headers = request.url.path, HTTPStatus(error.status_code), error.headers
+        error = RequestError(status, f"{request.method} {path}: {status.phrase.lower()}")
+    elif not isinstance(error, RequestError):
+        error = RequestError(400, str(error))
     openai = request.url.path.startswith("/openai/")
-    return JSONResponse(error.openai_body() if openai else error.kserve_body(), status_code=error.status)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to host:port. Raises MynahError with one line where that cannot be."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-        )[0]
-        # Not socket.create_server: asyncio sends small answers at once (TCP_NODELAY) only where the socket's protocol
-        # is given as TCP; else every answer waits 40 ms for the client's acknowledgement of its head.
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
-        return listener
-    except socket.gaierror:
-        raise MynahError(f"host {host} is unknown: give an address of this machine with --host") from None
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise MynahError(f"port {port} on {host} is in use: end what uses it, or choose another (--port)") from None
-        raise MynahError(f"cannot listen on {host}:{port} ({error.strerror}): choose another --host, --port") from None
+    return JSONResponse(error.openai_body() if openai else error.kserve_body(), error.status, headers)

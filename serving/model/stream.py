@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from serving.model.errors import RequestError
 from serving.model.messages import Event
 
-# Keeps proxies from holding the stream back; the second one is nginx's.
+# So that proxies do not hold the stream back; the second one is nginx's.
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
@@ -23,10 +23,10 @@ async def stream_response(
     error_body: Callable[[RequestError], Any],
     end: Callable[[], Iterable[Any]] = tuple,
 ) -> StreamingResponse:
-    """The engine's `events`, each as the JSON that `chunk` makes of it, then what `end` gives.
+    """A stream of the engine's `events`, each as the JSON that `chunk` makes of it, then of what `end` gives.
 
-    Raises RequestError where the engine refuses before the first event; one that comes later ends the stream, as
-    the JSON that `error_body` makes of it.
+    Raises RequestError where the engine refuses before the first event. A later one ends the stream, as the JSON that
+    `error_body` makes of it.
     """
     first = await anext(events)
 

@@ -22,6 +22,7 @@ from mynah.bot import Generate
 
 NAME = "parrot"
 MODEL_ID = "20261121T093000-1f2e3d4c"
+UNTRAINED_ID = "20261122T093000-5a6b7c8d"
 CREATED = 1795253400  # 2026-11-21T09:30:00Z
 CONTEXT = 2048
 SAYINGS = [
@@ -91,6 +92,36 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model folder of a random Llama whose tokenizer adds no BOS and marks words by a space, as Llama's does."""
+    import openvino
+    from openvino_tokenizers import convert_tokenizer
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    from tests.llama import tiny_llama
+    from training.publish import write_model
+
+    bpe = Tokenizer(models.BPE(unk_token="<unk>"))
+    bpe.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    bpe.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    words = [f"▁{word}" for saying in SAYINGS for word in saying.split()]
+    trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False)
+    bpe.train_from_iterator(words, trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    model = tiny_llama(len(tokenizer), bos=1, eos=2, max_position_embeddings=256)
+    without_bos = convert_tokenizer(tokenizer)
+    folder = tmp_path_factory.mktemp("untrained")
+    write_model(model, tokenizer, folder, Generate())
+    openvino.save_model(without_bos, folder / "openvino" / "openvino_tokenizer.xml")
+    manifest = {"id": UNTRAINED_ID, "created": "2026-11-22T09:30:00Z"}
+    (folder / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
 @dataclass
 class Server:
     """`mynah serve` in a process of its own."""
@@ -118,7 +149,7 @@ class Server:
     def answers(self) -> bool:
         """Whether it listens: it may still be warming up."""
         try:
-            return httpx.get(self.url).is_success
+            return httpx.get(f"{self.url}/v2/health/live").is_success
         except httpx.TransportError:
             return False
 
@@ -126,8 +157,9 @@ class Server:
         return self.answers() and httpx.get(f"{self.url}/v2/health/ready").is_success
 
     def metric(self, name: str) -> float:
+        """0 where there is none: a series begins when it is first counted."""
         lines = httpx.get(f"{self.url}/metrics").text.splitlines()
-        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+        return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
 
     def post(self, path: str, body: Any) -> httpx.Response:
         return httpx.post(f"{self.url}{path}", json=body, timeout=60)
@@ -139,8 +171,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, scratch: Path) -> Iterator[Server]:
+def running(folder: Path, scratch: Path, *flags: str) -> Iterator[Server]:
     """A server of the model in `folder`, not yet ready; killed at the end if it still runs."""
+    command = ["-m", "mynah", "serve", NAME, "--model-dir", str(folder), "--port", "{port}", *flags]
+    with started(command, scratch) as server:
+        yield server
+
+
+@contextmanager
+def started(arguments: list[str], scratch: Path) -> Iterator[Server]:
+    """The server that Python starts with `arguments`, in which {port} is put; killed at the end if it still runs."""
     imported = scratch / "imported"
     for package in ("torch", "transformers"):  # found before the real ones, by the server and its engine
         (scratch / f"{package}.py").write_text(
@@ -150,8 +190,8 @@ def running(folder: Path, scratch: Path) -> Iterator[Server]:
     log = scratch / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mynah", "serve", NAME, "--model-dir", str(folder), "--port", str(port)],
-            env={**os.environ, "PYTHONPATH": str(scratch)},
+            [sys.executable, *(argument.replace("{port}", str(port)) for argument in arguments)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(scratch), *sys.path])},
             stdout=output,
             stderr=output,
         )

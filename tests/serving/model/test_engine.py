@@ -1,4 +1,4 @@
-"""The engine by itself, with a model whose tokenizer adds no BOS and marks words by a space, as Llama's does."""
+"""The engine by itself."""
 
 import asyncio
 import contextlib
@@ -9,43 +9,19 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mynah.bot import Generate
 from serving.model.engine import Completion, Engine
 from serving.model.errors import RequestError
 from serving.model.process import Batch
 from serving.model.sampling import Sampling
-from tests.serving.model.conftest import SAYINGS
 from tests.thread import in_thread
 
 T = TypeVar("T")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def folder(untrained: Path) -> Path:
     """The OpenVINO folder of an untrained model."""
-    import openvino
-    from openvino_tokenizers import convert_tokenizer
-    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    from tests.llama import tiny_llama
-    from training.publish import write_model
-
-    bpe = Tokenizer(models.BPE(unk_token="<unk>"))
-    bpe.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    bpe.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    words = [f"▁{word}" for saying in SAYINGS for word in saying.split()]
-    trainer = trainers.BpeTrainer(vocab_size=150, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False)
-    bpe.train_from_iterator(words, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
-    model = tiny_llama(len(tokenizer), bos=1, eos=2, max_position_embeddings=256)
-    without_bos = convert_tokenizer(tokenizer)
-    folder = tmp_path_factory.mktemp("untrained")
-    write_model(model, tokenizer, folder, Generate())
-    openvino.save_model(without_bos, folder / "openvino" / "openvino_tokenizer.xml")
-    return folder / "openvino"
+    return untrained / "openvino"
 
 
 def with_engine(folder: Path, question: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
@@ -102,7 +78,7 @@ def test_texts_join_and_leave_while_others_run(folder: Path) -> None:
 @in_thread
 def test_a_cancelled_text_is_written_no_further(folder: Path) -> None:
     pipe, _other_end = multiprocessing.Pipe()
-    batch = Batch(folder, 256, pipe)
+    batch = Batch(folder, 256, None, 1, pipe)
     sampling = Sampling(max_tokens=200, temperature=0)
     for id, sample in enumerate(sampling.samples(["a bird", "a bird"])):
         assert batch.add(id, sample) == []
@@ -137,3 +113,11 @@ def test_an_engine_that_has_ended_says_so(folder: Path) -> None:
             engine.check()
 
     with_engine(folder, question)
+
+
+@in_thread
+def test_a_request_that_does_not_fit_the_cache_is_the_clients(folder: Path) -> None:
+    pipe, _other_end = multiprocessing.Pipe()
+    refused = Batch(folder, None, 1, 3, pipe)._too_small(7)
+    assert refused.status == 400  # asking again does not help
+    assert refused.message.startswith("the key-value cache of 3 GB is too small for this request")

@@ -1,5 +1,6 @@
 """OpenAI's routes, through OpenAI's own client."""
 
+import json
 from typing import Any
 
 import httpx
@@ -132,6 +133,7 @@ def test_a_text_ends_before_a_stop_string(client: openai.OpenAI, stream: bool, p
         ("temprature", 1, "temprature: unknown field; did you mean temperature?"),
         ("echo", True, "echo: this server cannot do that"),
         ("logprobs", 0, "logprobs: this server cannot do that"),
+        ("logit_bias", {"5": 1}, "logit_bias: this server cannot do that"),
         ("prompt", "tick tock " * 2000, f"the model's context is {CONTEXT}"),
         ("prompt", [""] * 1000, "n: this request asks for 2000 texts"),
     ],
@@ -163,6 +165,35 @@ def test_a_body_that_is_not_json(server: Server, validate: Validate, body: bytes
     assert response.status_code == 400
     assert "JSON" in response.json()["error"]["message"]
     validate(response.json(), "openai_openapi.yaml", "ErrorResponse")
+
+
+def test_another_content_type(server: Server, validate: Validate) -> None:
+    body = json.dumps({"model": NAME}).encode()
+    response = httpx.post(f"{server.url}/openai/v1/completions", content=body, headers={"content-type": "text/plain"})
+    assert response.status_code == 415
+    assert response.json()["error"]["message"].startswith("content-type: text/plain")
+    validate(response.json(), "openai_openapi.yaml", "ErrorResponse")
+
+
+def test_stream_options_without_stream(client: openai.OpenAI, server: Server) -> None:
+    with pytest.raises(openai.BadRequestError, match="stream_options: only with stream") as error:
+        client.completions.create(model=NAME, prompt="haste", extra_body={"stream_options": {"include_usage": True}})
+    assert error.value.param == "stream_options"
+    body = {"model": NAME, "prompt": "haste", "stream_options": None, **GREEDY}
+    assert server.post("/openai/v1/completions", body).is_success
+
+
+@pytest.mark.parametrize("body", [{}, {"model": None}, {"model": 1}])
+def test_the_model_must_be_named(server: Server, body: dict[str, Any]) -> None:
+    response = server.post("/openai/v1/completions", body)
+    assert response.status_code == 400
+    assert response.json()["error"]["message"] == f"model: a string is needed, one of {NAME}"
+
+
+def test_a_route_that_is_not_there(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="POST /openai/v1/embeddings: not found") as error:
+        client.embeddings.create(model=NAME, input="a")
+    assert error.value.type == "invalid_request_error"
 
 
 def test_models(client: openai.OpenAI, server: Server, validate: Validate) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from mynah.errors import MynahError
 from serving.model.folder import read_model
-from serving.model.server import listen, serve
+from serving.model.server import serve
 from tests.serving.model.conftest import GREEDY, NAME, Server, running
 
 LONG = 1500  # tokens: seconds of work
@@ -31,7 +31,7 @@ def copy(model_folder: Path, tmp_path: Path) -> Path:
 
 
 def test_it_warms_up_serves_and_ends_with_its_engine(model_folder: Path, tmp_path: Path) -> None:
-    with running(model_folder, tmp_path) as server:
+    with running(model_folder, tmp_path, "--threads", "1", "--cache-gb", "2") as server:
         engine = server.engine()
         engine.suspend()
         server.wait_until(server.answers)
@@ -47,7 +47,13 @@ def test_it_warms_up_serves_and_ends_with_its_engine(model_folder: Path, tmp_pat
         engine.resume()
         server.wait_until(server.is_ready)
         log = server.log.read_text()
-        for step in ("importing KServe", "reading", "compiling", "answering a first request", "ready after"):
+        for step in (
+            "importing KServe",
+            "reading",
+            r"threads: 1, cache: 2 GB\)",
+            "answering a first request",
+            "ready after",
+        ):
             assert re.search(rf"{step}.*\d\.\d\d s", log), log
 
         answers: list[httpx.Response] = []
@@ -81,7 +87,10 @@ def test_it_finishes_what_runs_when_told_to_end(model_folder: Path, tmp_path: Pa
             next(lines)
             server.process.send_signal(stop)
             engine.send_signal(stop)  # a terminal and a service manager signal the whole group
-            server.wait_until(lambda: not server.answers())
+            if stop == signal.SIGTERM:  # new connections are taken until the clients have gone
+                server.wait_until(lambda: httpx.get(server.url).headers.get("connection") == "close")
+            else:
+                server.wait_until(lambda: not server.answers())
             *_, usage, done = lines
         assert done == "data: [DONE]"
         assert json.loads(usage.removeprefix("data: "))["usage"]["completion_tokens"] == 300
@@ -100,13 +109,23 @@ def test_it_ends_at_once_while_it_warms_up(model_folder: Path, tmp_path: Path) -
         assert not engine.is_running()
 
 
-@pytest.mark.parametrize("path", [COMPLETIONS, f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/generate_stream"])
+@pytest.mark.parametrize(
+    "path", [COMPLETIONS, f"/v1/models/{NAME}:predict", f"/v2/models/{NAME}/generate_stream", "stream"]
+)
 def test_a_client_that_hangs_up_ends_its_request(server: Server, path: str) -> None:
+    """Also in the middle of a stream, whose status was 200 when it began."""
     body: dict[str, Any] = {
         COMPLETIONS: ENDLESS,
+        "stream": ENDLESS | {"stream": True},
         f"/v1/models/{NAME}:predict": {"instances": ["tick"], "parameters": {"max_tokens": LONG, **GREEDY}},
     }.get(path, {"text_input": "tick", "parameters": {"max_tokens": LONG, **GREEDY}})
     before = server.metric("mynah_generated_tokens_total")
+    gone, failed = (
+        server.metric('mynah_requests_total{status="499"}'),
+        server.metric('mynah_requests_total{status="500"}'),
+    )
+    answered = server.metric('mynah_requests_total{status="200"}')
+    path = COMPLETIONS if path == "stream" else path
     content = json.dumps(body).encode()
     with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0)) as client:
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
@@ -115,6 +134,9 @@ def test_a_client_that_hangs_up_ends_its_request(server: Server, path: str) -> N
     server.wait_until(lambda: server.metric("mynah_texts_running") == 0)
     assert server.metric("mynah_generated_tokens_total") - before < LONG
     assert "cancelled" in server.log.read_text().splitlines()[-1]
+    server.wait_until(lambda: server.metric('mynah_requests_total{status="499"}') == gone + 1)
+    assert server.metric('mynah_requests_total{status="500"}') == failed
+    assert server.metric('mynah_requests_total{status="200"}') == answered
 
 
 def test_it_imports_neither_torch_nor_transformers(server: Server) -> None:
@@ -126,24 +148,19 @@ def test_a_port_in_use(model_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(MynahError, match=f"^port {port} on 127.0.0.1 is in use: .*--port"):
-            serve(NAME, model_folder, "127.0.0.1", port)
-
-
-def test_answers_are_sent_at_once() -> None:
-    with listen("127.0.0.1", 0) as listener:
-        assert listener.proto == socket.IPPROTO_TCP  # what asyncio asks before it sets TCP_NODELAY
+            serve({NAME: model_folder}, "127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
 def test_a_host_that_is_not_here(model_folder: Path, host: str) -> None:
     with pytest.raises(MynahError, match=host):
-        serve(NAME, model_folder, host, 0)
+        serve({NAME: model_folder}, host, 0)
 
 
 def test_a_folder_that_was_never_written_whole(copy: Path) -> None:
     (copy / "model.json").unlink()
     with pytest.raises(MynahError, match=r"has no model\.json: it was never written whole; run mynah train parrot"):
-        serve(NAME, copy, "127.0.0.1", 0)
+        serve({NAME: copy}, "127.0.0.1", 0)
     command = [sys.executable, "-m", "mynah", "serve", NAME, "--model-dir", str(copy)]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 1
@@ -153,14 +170,14 @@ def test_a_folder_that_was_never_written_whole(copy: Path) -> None:
 def test_a_folder_without_openvino(copy: Path) -> None:
     shutil.rmtree(copy / "openvino")
     with pytest.raises(MynahError, match="openvino has no openvino_model.xml: run mynah train parrot again"):
-        serve(NAME, copy, "127.0.0.1", 0)
+        serve({NAME: copy}, "127.0.0.1", 0)
 
 
 def test_a_file_cut_short(copy: Path) -> None:
     weights = copy / "openvino" / "openvino_model.bin"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(MynahError, match=r"openvino_model\.bin has \d+ bytes, not \d+: copy the folder again"):
-        serve(NAME, copy, "127.0.0.1", 0)
+        serve({NAME: copy}, "127.0.0.1", 0)
 
 
 @pytest.mark.parametrize(

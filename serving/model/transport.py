@@ -1,0 +1,81 @@
+"""The HTTP server below the application: its socket, and how it lets its clients go.
+
+A server that closes an idle connection may do so while a request is on its way there, and that request is lost: no
+answer tells its client what became of it. So when told to end it closes no idle connection at once. It answers every
+request with `Connection: close`, after which a client opens its next connection elsewhere, and waits for the clients
+to go:
+
+    0 s       SIGTERM; in a cluster, preStop has waited 5 s before, for the Services to forget the pod
+    0-16 s    requests are answered, new connections too; it ends early, as soon as no connection is open
+    16 s      idle connections are closed
+    16-25 s   what still runs is finished; then it is cancelled
+
+Why 16 s: httpx and the openai client use no connection again that was idle for 5 s, and aiohttp none after 15 s. Who
+has not asked by then is most likely not about to. A rollout does not wait for it: Kubernetes goes on while old pods
+end. After SIGINT a person waits, and idle connections are closed at once.
+"""
+
+import asyncio
+import errno
+import signal
+import socket
+import time
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from mynah.errors import MynahError
+
+DRAIN_SECONDS = 25.0  # Kubernetes kills after 40: preStop takes 5, the engine may take 5 to stop
+IDLE_SECONDS = 16.0  # of these
+KEEP_ALIVE_SECONDS = 65  # longer than the usual proxy's, which else meets connections that are just being closed
+_LOOK = 0.05  # seconds between two looks whether all clients have gone
+
+
+class Server(uvicorn.Server):
+    """Serves an application on a socket that listens already, until SIGTERM or SIGINT."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS))
+        self._patient = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._patient = sig == signal.SIGTERM  # after Ctrl-C a person waits
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the clients go, then end as uvicorn does: close what is idle, and finish what runs."""
+        begin = time.monotonic()
+        # Uvicorn puts these before each answer's own headers, and closes the connection after such an answer.
+        self.server_state.default_headers.append((b"connection", b"close"))
+        while (
+            self._patient
+            and self.server_state.connections
+            and not self.force_exit
+            and time.monotonic() < begin + IDLE_SECONDS
+        ):
+            await asyncio.sleep(_LOOK)
+        self.config.timeout_graceful_shutdown = round(begin + DRAIN_SECONDS - time.monotonic())
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on host:port. Raises MynahError with one line where that cannot be."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )[0]
+        # Not socket.create_server: asyncio sends small answers at once (TCP_NODELAY) only where the socket's protocol
+        # is given as TCP; else every answer waits 40 ms for the client's acknowledgement of its head.
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        return listener
+    except socket.gaierror:
+        raise MynahError(f"host {host} is unknown: give an address of this machine with --host") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise MynahError(f"port {port} on {host} is in use: end what uses it, or choose another (--port)") from None
+        raise MynahError(f"cannot listen on {host}:{port} ({error.strerror}): choose another --host, --port") from None
