@@ -23,11 +23,11 @@ def application(name: str) -> Starlette:
         return JSONResponse({"live": True, "ready": True})
 
     async def none_yet(request: Request) -> Response:
-        reason = f"{name} has no model yet: `mynah train {name} --on kubernetes`, then `mynah promote {name}`"
+        reason = f"{name} has no model yet: `mynah train {name} --on kubernetes`, then `mynah promote {name} --on kubernetes`"
         body = (
             {"message": reason, "type": "no_model", "code": 503} if request.url.path.startswith("/openai/") else reason
         )
-        return JSONResponse({"error": body}, status_code=503, headers={"Retry-After": "60"})
+        return JSONResponse({"error": body}, status_code=503)
 
     return Starlette(
         routes=[
