@@ -7,6 +7,7 @@ Layout, below the bucket's address:
     <bot>/datasets/<id>/                       manifest dataset.json
     <bot>/runs/<id>/                           Ray Train's checkpoints
     <bot>/models/<id>/                         manifest model.json
+    <bot>/evaluations/<id>/<current>.json      a model beside the one that was current (see mynah.evaluations)
     <bot>/promotion.json                       which model served before, which were refused (a cluster's)
     <bot>/logs/<pod>.txt                       what a cluster's training said
 
@@ -122,16 +123,27 @@ class Bucket:
             found = self.filesystem.get_file_info(selector)
         return sorted(info.base_name for info in found if not info.base_name.startswith("."))
 
-    def publish(self, folder: Path, manifest: dict[str, Any], bot: str, kind: str, id: str) -> dict[str, Any]:
+    def publish(
+        self,
+        folder: Path,
+        manifest: dict[str, Any],
+        bot: str,
+        kind: str,
+        id: str,
+        check: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
         """Copy every file below `folder` to <bot>/<kind>/<id>/, then write the manifest, with the files' hashes.
 
-        `kind` is a key of MANIFESTS. Returns the manifest as written.
+        `kind` is a key of MANIFESTS. `check` is called before each object; what it raises ends the publishing.
+        Returns the manifest as written.
         """
         files = {}
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            check()
             name = file.relative_to(folder).as_posix()
             files[name] = {"bytes": file.stat().st_size, "sha256": self._upload(file, bot, kind, id, name)}
         whole = {"id": id, "bot": bot, "created": utc_now(), **manifest, "files": files}
+        check()
         self.write(json.dumps(whole, indent=1, ensure_ascii=False).encode(), bot, kind, id, MANIFESTS[kind])
         return whole
 

@@ -14,8 +14,8 @@ from mynah.document import Document, pack, unpack
 from mynah.errors import MynahError
 from mynah.text import clean_scraped, same_text_key
 
-# Raised when the cleaning rules change their meaning, so that datasets are made anew.
-CLEANING = 1
+# Raised when a key or a rule of cleaning changes its meaning or default, so that datasets are made anew.
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,10 @@ def build(bot: Bot, bucket: Bucket, again: bool = False) -> Dataset:
     raw = {source: bucket.names(bot.name, "raw", source) for source in bot.sources}
     if not any(raw.values()):
         raise MynahError(f"bot {bot.name} has no documents yet: run `mynah scrape {bot.name}`")
-    parameters = {"clean": bot.clean.model_dump(), "dev_fraction": bot.train.dev_fraction, "cleaning": CLEANING}
-    inputs = {"raw": raw, **parameters}
+    named = inputs(bot, raw)
     if not again:
         for id in reversed(bucket.names(bot.name, "datasets")):
-            if id.endswith(fingerprint(inputs)) and (manifest := bucket.manifest(bot.name, "datasets", id)):
+            if id.endswith(fingerprint(named)) and (manifest := bucket.manifest(bot.name, "datasets", id)):
                 return Dataset(id, bucket.address(bot.name, "datasets", id), manifest["counts"], skipped=True)
 
     documents = 0
@@ -76,13 +75,26 @@ def build(bot: Bot, bucket: Bucket, again: bool = False) -> Dataset:
         )
     counts["characters"] = sum(len(row.text) for rows in splits.values() for row in rows)
 
-    id = new_id(inputs)
+    id = new_id(named)
     with tempfile.TemporaryDirectory(prefix="mynah-dataset-") as folder:
         for split, rows in splits.items():
             (Path(folder) / f"{split}.jsonl.zst").write_bytes(pack(rows))
-        manifest = {"inputs": inputs, "counts": counts, "versions": {"mynah": mynah.__version__}}
+        manifest = {"inputs": named, "counts": counts, "versions": {"mynah": mynah.__version__}}
         bucket.publish(Path(folder), manifest, bot.name, "datasets", id)
     return Dataset(id, bucket.address(bot.name, "datasets", id), counts, skipped=False)
+
+
+def inputs(bot: Bot, raw: dict[str, list[str]]) -> dict[str, Any]:
+    """What a dataset's id is the fingerprint of. `raw` are the names of the raw objects by source.
+
+    Keys at their default are left out, so that a key which is new tomorrow leaves today's datasets as they are.
+    """
+    return {
+        "version": VERSION,
+        "raw": raw,
+        "clean": bot.clean.model_dump(exclude_defaults=True),
+        **bot.train.model_dump(include={"dev_fraction"}, exclude_defaults=True),
+    }
 
 
 def split_of(key: str, dev_fraction: float) -> str:

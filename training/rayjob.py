@@ -1,9 +1,7 @@
-"""python -m training.rayjob BOT BUCKET [FLAG…]: what a Ray cluster on Kubernetes runs: `mynah dataset`, `mynah train`.
+"""What a Ray cluster on Kubernetes runs: `mynah dataset`, then `mynah train`, with their log copied into the bucket.
 
-FLAGs are --set=… for both, and --again for train.
-
-All they print goes to stdout and, because the cluster is gone soon after, to BUCKET/BOT/logs/HOST.txt, HOST being the
-name of the head's pod. The exit status is that of the verb that failed, or 0.
+The cluster is gone soon after, so all that both print goes to stdout and to <bot>/logs/<host>.txt as well; the host is
+the pod of Ray's head.
 """
 
 import subprocess
@@ -13,11 +11,16 @@ from collections.abc import Sequence
 
 from mynah.bucket import Bucket
 
-KEEP_EVERY = 15  # seconds between two copies of the growing log
+KEEP_EVERY = 15.0  # seconds between two copies of the growing log
+LAST_TRIES = 3  # at copying the whole log, when all is done
+PAUSE = 5.0  # seconds between these
 
 
 def run(bot: str, bucket: Bucket, host: str, flags: Sequence[str] = ()) -> int:
-    """Run both verbs with `flags` (--again for train alone); returns the exit status of the one that failed, or 0."""
+    """Run both verbs with `flags` (--again for train alone); returns the exit status of the one that failed, or 0.
+
+    A copy of the log that fails is said and tried again later. It never ends a training.
+    """
     log = b""
     try:
         for verb in ("dataset", "train"):
@@ -31,10 +34,24 @@ def run(bot: str, bucket: Bucket, host: str, flags: Sequence[str] = ()) -> int:
                     sys.stdout.flush()
                     log += line
                     if time.monotonic() - kept > KEEP_EVERY:
-                        bucket.write(log, bot, "logs", f"{host}.txt")
+                        _keep(log, bucket, bot, host)
                         kept = time.monotonic()
             if process.returncode:
                 return process.returncode
         return 0
     finally:
+        for tries in range(LAST_TRIES):
+            if tries:
+                time.sleep(PAUSE)
+            if _keep(log, bucket, bot, host):
+                break
+
+
+def _keep(log: bytes, bucket: Bucket, bot: str, host: str) -> bool:
+    """Copy the log into the bucket; False, and a line on stderr, where that fails."""
+    try:
         bucket.write(log, bot, "logs", f"{host}.txt")
+    except Exception as error:  # whatever storage raises: a log is not worth a training
+        print(f"the log is not in the bucket yet, and is tried again later: {error}", file=sys.stderr, flush=True)
+        return False
+    return True

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mynah.bot import Bot, Clean, FileSource
+from mynah.bot import Bot, Clean, FileSource, Train
 from mynah.bucket import Bucket
 from mynah.document import Document, pack, unpack
 from mynah.errors import MynahError
@@ -72,3 +72,22 @@ def test_nothing_to_learn_from_is_one_line(bucket: Bucket) -> None:
 def test_a_text_keeps_its_side_when_the_share_grows(key: str, fraction: float, more: float) -> None:
     if split_of(key, fraction) == "dev":
         assert split_of(key, fraction + more) == "dev"
+
+
+def test_a_new_key_at_its_default_leaves_a_dataset_as_it_is(bucket: Bucket) -> None:
+    class NewerClean(Clean):
+        shout: bool = False
+
+    class NewerTrain(Train):
+        magic: int = 0
+
+    class NewerBot(Bot):
+        clean: NewerClean = NewerClean()
+        train: NewerTrain = NewerTrain()
+
+    scraped(bucket, "one good text here")
+    first = build(bot_with(min_words=2), bucket)
+    sources = {"s": FileSource(url="x")}
+    newer = build(NewerBot(name="demo", sources=sources, clean=NewerClean(min_words=2)), bucket)
+    assert (newer.id, newer.skipped) == (first.id, True)
+    assert not build(NewerBot(name="demo", sources=sources, clean=NewerClean(min_words=2, shout=True)), bucket).skipped
