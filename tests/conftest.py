@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from mynah.database.connection import Connection, connect, reach
@@ -17,6 +18,8 @@ REPO = Path(__file__).parent.parent
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the model hub
+settings.register_profile("mynah", deadline=None)  # how fast an example runs says nothing on a busy machine
+settings.load_profile("mynah")
 
 
 @pytest.fixture(scope="session")

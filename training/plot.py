@@ -12,7 +12,7 @@ WINDOW = 1 / 20  # of the train loss's moving average, as a share of the run
 
 
 def plot(history: list[dict[str, Any]], title: str, file: Path) -> None:
-    """Draw `history` (see `training.loop.work`) to the PNG `file`: loss above, learning rate below."""
+    """Draw `history` (see `training.worker.work`) to the PNG `file`: loss above, learning rate below."""
     steps = [row for row in history if "loss" in row]
     dev = [row for row in history if "dev_loss" in row]
     x = [row["step"] for row in steps]

@@ -23,7 +23,10 @@ def application(name: str) -> Starlette:
         return JSONResponse({"live": True, "ready": True})
 
     async def none_yet(request: Request) -> Response:
-        reason = f"{name} has no model yet: `mynah train {name} --on kubernetes`, then `mynah promote {name} --on kubernetes`"
+        reason = (
+            f"{name} has no model yet: `mynah train {name} --on kubernetes`, then "
+            f"`mynah promote {name} --on kubernetes`"
+        )
         body = (
             {"message": reason, "type": "no_model", "code": 503} if request.url.path.startswith("/openai/") else reason
         )

@@ -157,6 +157,8 @@ def test_the_new_poster_posts_the_old_rows_and_no_time_twice(upgraded: Released)
     check_books(here, approved=3, posted=2)
 
 
+# 0.1.0 cannot read a table that was widened; 0.2.0 passes over what it does not know.
+@pytest.mark.parametrize("released", ["0.2.0"], indirect=True)
 def test_after_a_rollback_the_old_poster_works_on_the_new_tables(upgraded: Released) -> None:
     here = upgraded.namespace
     new = migrations(here)
@@ -164,8 +166,7 @@ def test_after_a_rollback_the_old_poster_works_on_the_new_tables(upgraded: Relea
     kube.wait_until_ready(here)
     said = kube.run_job(here, "post", script="import mynah; print(mynah.__version__)")
     assert said.strip() == upgraded.version
-    if upgraded.version != "0.1.0":
-        assert "is made already" in kube.run_job(here, "post")  # --scheduled, as its chart says
+    assert "is made already" in kube.run_job(here, "post")  # --scheduled, as its chart says
     assert "posted tweet" in kube.run_job(here, "post", "post", BOT)
     assert migrations(here) == new
     assert kube.tweets(here) == upgraded.tweets
@@ -175,6 +176,7 @@ def test_after_a_rollback_the_old_poster_works_on_the_new_tables(upgraded: Relea
     assert sorted(row["post_id"] for row in in_step) == kube.posted(here)
 
 
+@pytest.mark.parametrize("released", ["0.2.0"], indirect=True)
 def test_back_again_the_new_poster_posts_what_the_old_one_left(upgraded: Released, images: dict[str, str]) -> None:
     here = upgraded.namespace
     helm(here, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images), *WAITING)

@@ -27,27 +27,38 @@ from mynah.bot import Bot
 from mynah.bucket import Bucket
 from mynah.document import unpack
 from mynah.errors import MynahError
+from mynah.settings import Settings
 from training.blocks import encode, pack_dev
-from training.board import Job
-from training.fit import SNAPSHOT, _mend, _root_cause
-from training.loop import dev_loss, work
+from training.checkpoint import SNAPSHOT, mend
+from training.driver import root_cause
+from training.progress_board import Job
 from training.train import train
+from training.worker import dev_loss, work
 
 MakeBot = Callable[..., Bot]
 WriteDataset = Callable[..., str]
+SettingsOf = Callable[[Bucket, Path, str], Settings]
 SCRIPT = """
-import sys
-from pathlib import Path
+import json, sys
 from mynah.bot import Bot
-from mynah.bucket import Bucket
+from mynah.settings import Settings
+from training import lease
 from training.train import train
-train(Bot.model_validate_json(sys.argv[1]), Bucket(sys.argv[2]), Path(sys.argv[3]))
+lease.SECONDS, lease.RENEW_EVERY = float(sys.argv[3]), float(sys.argv[4])
+train(Bot.model_validate_json(sys.argv[1]), Settings.read(json.loads(sys.argv[2])))
 """
 
 
-def start(bot: Bot, bucket: Bucket, home: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SCRIPT, bot.model_dump_json(), bucket.url, str(home)]
-    return subprocess.Popen(command, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def start(bot: Bot, settings: Settings, seconds: float = 120, renew: float = 20) -> subprocess.Popen[str]:
+    """Train in a process of its own, whose lease is good for `seconds` and renewed every `renew`."""
+    command = [sys.executable, "-c", SCRIPT, bot.model_dump_json(), json.dumps(dict(settings.environment))]
+    return subprocess.Popen(
+        [*command, str(seconds), str(renew)],
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def history_of(bucket: Bucket, id: str) -> list[dict[str, float]]:
@@ -63,35 +74,50 @@ def bucket(tmp_path: Path) -> Bucket:
 class Finished:
     bot: Bot
     bucket: Bucket
+    settings: Settings
     dataset: str
     out: str
     err: str
 
 
 @pytest.fixture(scope="module")
-def finished(make_bot: MakeBot, write_dataset: WriteDataset, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(
+    make_bot: MakeBot,
+    write_dataset: WriteDataset,
+    settings_of: SettingsOf,
+    module_database: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Finished:
     """A run of two workers that nobody disturbed."""
     folder = tmp_path_factory.mktemp("finished")
     bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2)
     dataset = write_dataset(bucket, folder / "dataset")
-    process = start(bot, bucket, folder / "home")
+    settings = settings_of(bucket, folder / "home", module_database)
+    process = start(bot, settings)
     out, err = process.communicate()
     assert process.returncode == 0, err
-    return Finished(bot, bucket, dataset, out, err)
+    return Finished(bot, bucket, settings, dataset, out, err)
 
 
-def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, tmp_path: Path):
+@pytest.fixture
+def settings(bucket: Bucket, tmp_path: Path, database_url: str, settings_of: SettingsOf) -> Settings:
+    return settings_of(bucket, tmp_path / "home", database_url)
+
+
+def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings_of: SettingsOf, tmp_path: Path):
     bucket = finished.bucket
     assert finished.out == ""
     first, second, *progress, last = finished.err.splitlines()
     assert first.startswith("starting 2 workers, ")
     assert second.startswith("training bird: 60 steps, ")
     assert {line.split(":")[0] for line in progress} == {"training"}
+    assert not (Path(finished.settings.home) / "models").exists()  # the driver needs no base model
     assert last == "exporting and publishing the model"
 
     # The same work is not done twice: it is found, and the plot comes along to another machine.
-    trained = train(finished.bot, bucket, tmp_path)
+    trained = train(finished.bot, settings_of(bucket, tmp_path, "host=nowhere"))  # without asking Postgres
     assert trained.skipped
+    assert trained.phases == {}
     assert Path(trained.plot).read_bytes() == bucket.read("bird", "models", trained.id, "training.png")
     metrics = trained.metrics
     assert metrics["dev_loss"] < metrics["dev_loss_untuned"] - 1
@@ -129,10 +155,10 @@ def test_finding_a_finished_model_imports_nothing_heavy():
 
 
 def test_a_training_that_is_stopped_while_ray_starts_leaves_no_process(
-    finished: Finished, write_dataset: WriteDataset, bucket: Bucket, tmp_path: Path
+    finished: Finished, write_dataset: WriteDataset, settings: Settings, tmp_path: Path
 ):
-    write_dataset(bucket, tmp_path / "dataset")
-    process = start(finished.bot, bucket, tmp_path / "home")
+    write_dataset(settings.bucket, tmp_path / "dataset")
+    process = start(finished.bot, settings)
     titles: list[str] = []
     while "ray::DashboardAgent" not in titles:
         assert process.poll() is None, process.stderr.read()
@@ -147,10 +173,16 @@ def test_a_training_that_is_stopped_while_ray_starts_leaves_no_process(
 
 
 def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
-    finished: Finished, write_dataset: WriteDataset, s3: Bucket, tmp_path: Path
+    finished: Finished,
+    write_dataset: WriteDataset,
+    s3: Bucket,
+    settings_of: SettingsOf,
+    database_url: str,
+    tmp_path: Path,
 ):
     write_dataset(s3, tmp_path / "dataset")
-    process = start(finished.bot, s3, tmp_path / "home")
+    settings = settings_of(s3, tmp_path / "home", database_url)
+    process = start(finished.bot, settings)
     saved = 0
     while not saved:
         assert process.poll() is None, process.stderr.read()
@@ -165,12 +197,12 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     (run,) = s3.names("bird", "runs")
     s3.write(b"half of it", "bird", "runs", run, "checkpoint_00000059", "state.pt")
 
-    process = start(finished.bot, s3, tmp_path / "home")
+    process = start(finished.bot, settings)
     _, err = process.communicate()
     assert process.returncode == 0, err
     resumed = int(err.splitlines()[1].rpartition("going on from step ")[2])
     assert saved <= resumed < 60
-    trained = train(finished.bot, s3, tmp_path / "home")
+    trained = train(finished.bot, settings)
     assert trained.id == run
     assert s3.names("bird", "runs") == []
     # It learnt what the run learnt that nobody killed.
@@ -188,7 +220,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
 def test_a_run_whose_record_is_damaged_starts_over(damage: bytes, bucket: Bucket):
     bucket.write(b"x", "bird", "runs", "1", "checkpoint_00000005", "state.pt")
     bucket.write(damage, "bird", "runs", "1", SNAPSHOT)
-    _mend(bucket, "bird", "1")
+    mend(bucket, "bird", "1")
     assert bucket.names("bird", "runs", "1") == []
 
 
@@ -197,7 +229,7 @@ def test_a_loss_that_is_no_number_is_one_line(
 ):
     dataset = write_dataset(bucket, tmp_path / "dataset", dev=[])
     settings = make_bot(learning_rate=1e30, warmup_fraction=0, precision="bf16").train
-    job = Job("bird", dataset, "1", bucket, tmp_path, settings, 1, MagicMock())
+    job = Job("bird", dataset, "1", None, bucket, tmp_path, settings, 1, MagicMock())
     here = TorchTrainer(work, train_loop_config={"job": job}, scaling_config=ScalingConfig(num_workers=0))
     with pytest.raises(MynahError) as error:
         here.fit()
@@ -219,18 +251,22 @@ def test_what_failed_first_is_told_in_one_line():
         " (lower train.batch_size); the next call goes on from the last checkpoint; logs: /logs",
     }.items():
         failures = {rank: UserExceptionWithTraceback(cause, "stack") for rank, cause in enumerate(causes)}
-        assert str(_root_cause(WorkerGroupError("2 failed", failures), "bird", "/logs")) == told
+        assert str(root_cause(WorkerGroupError("2 failed", failures), "bird", "/logs")) == told
 
 
 def test_too_few_tokens_for_a_row_says_so_before_ray_starts(
-    make_bot: MakeBot, write_dataset: WriteDataset, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_bot: MakeBot,
+    write_dataset: WriteDataset,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("training.fit.fit", lambda *_: pytest.fail("Ray was started"))
-    write_dataset(bucket, tmp_path / "dataset", train=["Too short a text.", "And one more."])
+    monkeypatch.setattr("training.driver.fit", lambda *_: pytest.fail("Ray was started"))
+    write_dataset(settings.bucket, tmp_path / "dataset", train=["Too short a text.", "And one more."])
     with pytest.raises(MynahError, match=r"^bot bird has 13 tokens.*train\.block_size: 32.*lower train\.block_size$"):
-        train(make_bot(), bucket, tmp_path / "home")
+        train(make_bot(), settings)
 
 
-def test_no_dataset_says_what_to_run(make_bot: MakeBot, bucket: Bucket, tmp_path: Path):
+def test_no_dataset_says_what_to_run(make_bot: MakeBot, settings: Settings):
     with pytest.raises(MynahError, match="run `mynah dataset bird`"):
-        train(make_bot(), bucket, tmp_path / "home")
+        train(make_bot(), settings)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from transformers import LlamaForCausalLM
 
 from mynah.bot import Train
-from training.loop import adamw, count_steps, learning_rate
+from training.worker import adamw, count_steps, learning_rate
 
 
 @given(st.integers(1, 300), st.floats(0, 0.99))

@@ -1,0 +1,251 @@
+"""The training loop: what each Ray Train worker runs."""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import ray.train.torch
+import torch
+import torch.distributed as dist
+
+from mynah.bot import Train
+from mynah.document import unpack
+from mynah.errors import MynahError
+from training import checkpoint
+from training.base import load_base
+from training.blocks import PAD, begin_with_bos, check_size, encode, pack, pack_dev, rows_of_step
+from training.evaluation import Scored, characters_of, choose, dev_texts, nats
+from training.phases import Phases, timed
+from training.precision import arithmetic, autocast
+from training.progress_board import Job
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+CLIP = 1.0  # the gradient's norm, at the most
+SHOW_EVERY = 0.5  # seconds between two rows shown to the driver
+
+
+def work(config: dict[str, Any]) -> dict[str, Any]:
+    """Train `config["job"]`, from its last checkpoint on where there is one. The last checkpoint holds the final model.
+
+    Returns:
+    history: a row of step 0 with the untuned model's dev_loss and dev_nats_per_character, then one per step with step,
+      loss (nats per token, mean of all workers), learning_rate, tokens (so far), seconds (so far), and dev_loss where
+      it was measured; the last has dev_nats_per_character too. Without dev texts, neither is measured.
+    compared: the current model and its dev_nats_per_character, with `why` where it could not be measured; or None.
+    scored: how many dev texts and characters the nats per character are of; precision: what was computed in.
+    phases: the seconds of this call.
+
+    Raises MynahError where the loss is no number, or the texts fill no row.
+    """
+    job: Job = config["job"]
+    train = job.train
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    device = ray.train.torch.get_device()
+    if job.threads:
+        torch.set_num_threads(job.threads)
+    phases: Phases = {}
+
+    with timed(phases, "base model, texts"):
+        model, tokenizer = load_base(train.base, job.cache)
+        begin_with_bos(tokenizer)
+        blocks = pack(encode(tokenizer, _train_texts(job)), train.block_size)
+        texts = dev_texts(job.bucket, job.bot, job.dataset)
+        dev = pack_dev(encode(tokenizer, texts), train.block_size, train.eval_blocks)
+        state = checkpoint.load()
+    scored = choose(texts)
+    tokens = int((blocks != PAD).sum())
+    check_size(job.bot, tokens, train.block_size)
+    batch = train.batch_size * world
+    steps = count_steps(train, len(blocks), world)
+
+    def outcome() -> dict[str, Any]:
+        facts = {"texts": len(scored), "characters": characters_of(scored)}
+        computed_in = arithmetic(train, device)
+        return {
+            "history": history,
+            "compared": compared,
+            "scored": facts,
+            "precision": computed_in,
+            "phases": phases,
+        }
+
+    step, history, seconds = state.get("step", 0), state.get("history", []), state.get("seconds", 0.0)
+    compared = state.get("compared")
+    if step == steps:
+        return outcome()
+    uses_cache = model.config.use_cache
+    model.config.use_cache = False
+    if "model" in state:
+        model.load_state_dict(state["model"])
+    parallel = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"gradient_as_bucket_view": True})
+    optimizer = adamw(model, train)
+    if "optimizer" in state:
+        optimizer.load_state_dict(state["optimizer"])
+    del state
+
+    def show(**row: Any) -> None:
+        if rank == 0:
+            job.board.show.remote(**row)
+
+    def measure(per_character: bool) -> dict[str, float]:
+        if not len(dev):
+            return {}
+        model.eval()
+        with timed(phases, "measuring"):
+            measured = {"dev_loss": dev_loss(model, dev, train, rank, world, device)}
+            show(**measured)
+            if per_character:
+                mine = nats(model, tokenizer, scored[rank::world], device, lambda: autocast(train, device))
+                total = _sum_over_workers(torch.tensor([mine], dtype=torch.float64, device=device)).item()
+                measured["dev_nats_per_character"] = total / characters_of(scored)
+        model.train()
+        return measured
+
+    show(steps=steps, step=step, saved=step, tokens=tokens, rows=len(blocks), precision=arithmetic(train, device))
+    started = time.monotonic() - seconds
+    if step == 0:
+        history = [{"step": 0, **measure(per_character=True)}]
+    elif losses := [row["dev_loss"] for row in history if "dev_loss" in row]:
+        show(dev_loss=losses[-1])
+    model.train()
+    shown = 0.0
+    while step < steps:
+        # Dropout depends on the step alone, so that a resumed run goes on as an uninterrupted one would.
+        torch.manual_seed(train.seed + step * world + rank)
+        rate = learning_rate(step, steps, train)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        rows = blocks[rows_of_step(step, batch, len(blocks), train.seed)]
+        tokens = int((rows != PAD).sum())
+        before = time.monotonic()
+        with timed(phases, "steps"):
+            with autocast(train, device):
+                loss = _loss(parallel, rows[rank::world], device)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            mean = _sum_over_workers(loss.detach()).item() / world
+            if not math.isfinite(mean):
+                raise MynahError(
+                    f"training {job.bot} went astray: the loss of step {step + 1} is {mean}; lower train.learning_rate"
+                    f" (now {train.learning_rate:g})"
+                    + (" or set train.precision to fp32" * (train.precision == "bf16"))
+                )
+            optimizer.step()
+            optimizer.zero_grad()
+        step += 1
+        now = time.monotonic()
+        row = {
+            "step": step,
+            "loss": mean,
+            "learning_rate": rate,
+            "tokens": history[-1].get("tokens", 0) + tokens,
+            "seconds": now - started,
+            "tokens_per_second": tokens / (now - before),
+        }
+        if now - shown > SHOW_EVERY:
+            shown = now
+            show(**row)
+        if step % train.eval_every == 0 or step == steps:
+            row |= measure(per_character=step == steps)
+        history.append(row)
+        if step % train.save_every == 0 and step < steps:
+            with timed(phases, "checkpoints"):
+                state = {"step": step, "history": history, "seconds": time.monotonic() - started}
+                state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                checkpoint.save(job, state, rank)
+                del state
+            show(saved=step)
+    del optimizer  # twice the model's size
+    if job.current and scored:
+        with timed(phases, "measuring"):
+            compared = {"model": job.current, **_measure_current(job, scored, rank, world, device)}
+    with timed(phases, "checkpoints"):
+        model.config.use_cache = uses_cache
+        checkpoint.save(job, {"step": step, "history": history, "compared": compared}, rank, (model, tokenizer))
+    show(step=steps, saved=steps)
+    return outcome()
+
+
+def _measure_current(
+    job: Job, scored: list[Scored], rank: int, world: int, device: torch.device
+) -> dict[str, float | str | None]:
+    """The current model's dev_nats_per_character; None, and why, where it cannot be measured."""
+    assert job.current  # noqa: S101 — asked for no other
+    mine, why = 0.0, ""
+    try:
+        model, tokenizer = load_base(job.bucket.address(job.bot, "models", job.current), job.cache)
+        begin_with_bos(tokenizer)
+        model.eval().to(device)
+        mine = nats(model, tokenizer, scored[rank::world], device, lambda: autocast(job.train, device))
+    except Exception as error:  # whatever is wrong with that model, this one's training is not to blame
+        lines = str(error).splitlines()
+        why = lines[0] if isinstance(error, MynahError) else f"{type(error).__name__}: {lines[0] if lines else ''}"
+    total, failed = _sum_over_workers(
+        torch.tensor([mine, float(bool(why))], dtype=torch.float64, device=device)
+    ).tolist()
+    if failed:
+        return {"dev_nats_per_character": None, "why": why or "another worker could not load it"}
+    return {"dev_nats_per_character": total / characters_of(scored)}
+
+
+def count_steps(train: Train, rows: int, workers: int) -> int:
+    """Steps in all, for a training set of `rows` rows."""
+    return train.max_steps or max(1, math.ceil(train.epochs * rows / (train.batch_size * workers)))
+
+
+def learning_rate(step: int, steps: int, train: Train) -> float:
+    """The learning rate of the step `step` (from 0): a linear rise to the peak, then linearly to zero."""
+    warm = math.ceil(train.warmup_fraction * steps)
+    share = (step + 1) / warm if step < warm else (steps - step) / (steps - warm)
+    return train.learning_rate * share
+
+
+def adamw(model: "PreTrainedModel", train: Train) -> torch.optim.AdamW:
+    """AdamW; biases and norms (no matrices) are not decayed."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": train.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=train.learning_rate, eps=train.adam_epsilon, fused=True)
+
+
+@torch.no_grad()
+def dev_loss(
+    model: "PreTrainedModel", dev: np.ndarray, train: Train, rank: int, world: int, device: torch.device
+) -> float:
+    """Mean cross-entropy of `dev` in nats per token; each worker measures its share of the rows."""
+    total = torch.zeros(2, dtype=torch.float64, device=device)  # nats, tokens
+    mine = dev[rank::world]
+    for first in range(0, len(mine), train.batch_size):
+        rows = mine[first : first + train.batch_size]
+        with autocast(train, device):
+            loss = _loss(model, rows, device)
+        tokens = int((rows[:, 1:] != PAD).sum())
+        total += torch.tensor([loss.item() * tokens, tokens], dtype=torch.float64, device=device)
+    nats, tokens = _sum_over_workers(total).tolist()
+    return float(nats / tokens)
+
+
+def _loss(model: torch.nn.Module, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Mean cross-entropy of the next token over `rows`, [rows, block_size]."""
+    tokens = torch.from_numpy(rows.astype(np.int64)).to(device)
+    # What fills a row up comes last, so that no token sees it, and is not asked for (-100).
+    loss: torch.Tensor = model(input_ids=tokens.clamp(min=0), labels=tokens.masked_fill(tokens == PAD, -100)).loss
+    return loss
+
+
+def _sum_over_workers(value: torch.Tensor) -> torch.Tensor:
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        dist.all_reduce(value)
+    return value
+
+
+def _train_texts(job: Job) -> Iterator[str]:
+    data = job.bucket.read(job.bot, "datasets", job.dataset, "train.jsonl.zst")
+    return (document.text for document in unpack(data))
