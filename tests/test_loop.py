@@ -62,6 +62,7 @@ def outbox(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+@pytest.mark.slow
 def test_from_texts_to_a_post_though_killed_in_every_step_and_again(folder: Path, database_url: str) -> None:
     for step in STEPS[:-1]:  # once a step has ended, the next one is at work
         process = start(folder, "run", "demo", DATABASE_URL=database_url)

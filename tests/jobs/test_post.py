@@ -548,6 +548,7 @@ def posts_in(tmp_path: Path) -> list[str]:
     return [eval(line, {"true": True})["text"] for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_poster_killed_by_sigkill_then_run_again(
     bot: Bot, connection: Connection, database_url: str, where: str, moment: str, tmp_path: Path
@@ -569,6 +570,7 @@ def test_a_poster_killed_by_sigkill_then_run_again(
     assert run(bot, connection, open_account(where)).outcome == "nothing"
 
 
+@pytest.mark.slow
 def test_many_posters_at_once(connection: Connection, database_url: str, where: str, tmp_path: Path) -> None:
     approve(connection, *(f"text {number}" for number in range(10)))
     posters = [poster(database_url, where, "never") for _ in range(4)]
@@ -709,6 +711,7 @@ class Poster(RuleBasedStateMachine):
                 assert states[text][0] in ("posted", "claimed", "unknown")
 
 
+@pytest.mark.slow
 def test_random_lives(bot: Bot, connection: Connection) -> None:
     machine = type("Machine", (Poster,), {"connection": connection, "bot": bot})
     run_state_machine_as_test(

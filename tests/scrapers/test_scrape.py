@@ -262,6 +262,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(5))
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(texts: Path, calls: int, number: int) -> None:
     """Two kills, each at a random call, between which the file changes; then a whole scrape."""

@@ -317,6 +317,7 @@ def kill(stand_in: StandIn, when: str, bucket: Bucket, database_url: str) -> Non
     stand_in.fail, stand_in.after = lambda _: None, lambda _: None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", KILLS)
 def test_a_promotion_that_was_killed_is_ended_by_the_next(
     when: str,

@@ -474,6 +474,7 @@ class Both(RuleBasedStateMachine):
         assert off == 0
 
 
+@pytest.mark.slow
 def test_random_lives_of_both(old: ModuleType, connection: Connection) -> None:
     machine = type("Machine", (Both,), {"connection": connection, "old": old})
     run_state_machine_as_test(
