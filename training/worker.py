@@ -163,7 +163,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     del optimizer  # twice the model's size
     if job.current and scored:
         with timed(phases, "measuring"):
-            compared = {"model": job.current, **_measure_current(job, scored, rank, world, device)}
+            compared = {"model": job.current, **measure_current(job, scored, rank, world, device)}
     with timed(phases, "checkpoints"):
         model.config.use_cache = uses_cache
         checkpoint.save(job, {"step": step, "history": history, "compared": compared}, rank, (model, tokenizer))
@@ -171,7 +171,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     return outcome()
 
 
-def _measure_current(
+def measure_current(
     job: Job, scored: list[Scored], rank: int, world: int, device: torch.device
 ) -> dict[str, float | str | None]:
     """The current model's dev_nats_per_character; None, and why, where it cannot be measured."""

@@ -172,6 +172,7 @@ def test_a_training_that_is_stopped_while_ray_starts_leaves_no_process(
     assert left == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     finished: Finished,
     write_dataset: WriteDataset,
