@@ -62,20 +62,34 @@ def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     config.write_text(json.dumps(fields, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def _export_openvino(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Export to OpenVINO: a stateful model with int8 weights, its tokenizer and its generation config."""
+def import_exporters() -> None:
+    """Import what the export needs, quietly. It takes seconds, so the driver does it while it waits."""
     # OpenVINO and NNCF report their use to a server over this package, and do without where it cannot be imported.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # By itself NNCF compiles a program per weight, and numpy rounds to the same bytes in a fifth of the time.
+    os.environ.setdefault("NNCF_DISABLE_OPTIMIZED_COMPRESSION", "1")
+    import nncf  # noqa: F401
+    import openvino  # noqa: F401
+    from optimum.exporters.openvino import convert
+    from optimum.intel import OVConfig  # noqa: F401
+
+    # The check traces the model a second time and runs both. Tests compare what the exported model says.
+    convert.allow_skip_tracing_check = lambda library, kind: True
+    for name in ("nncf", "optimum", "openvino"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _export_openvino(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Export to OpenVINO: a stateful model with int8 weights, its tokenizer and its generation config."""
     with warnings.catch_warnings(), Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         warnings.simplefilter("ignore")
+        import_exporters()
         import nncf
         import openvino
         from optimum.exporters.openvino.convert import export_from_model, export_tokenizer
         from optimum.intel import OVConfig
 
-        for name in ("nncf", "optimum", "openvino"):
-            logging.getLogger(name).setLevel(logging.ERROR)
         task = "text-generation-with-past"
         with tempfile.TemporaryDirectory(dir=folder.parent) as whole:  # the weights in fp32, which only int8 is made of
             with torch.no_grad():
