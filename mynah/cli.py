@@ -23,6 +23,7 @@ VERBS = {
     "scrape": ("scrapers.verbs:scrape", "Read the bot's sources into the bucket."),
     "dataset": ("training.verbs:dataset", "Clean and deduplicate what was scraped."),
     "train": ("training.verbs:train", "Fine-tune the base model and publish it."),
+    "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
     "serve": ("serving.verbs:serve", "Serve the current model until stopped."),

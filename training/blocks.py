@@ -3,16 +3,22 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tokenizers import processors
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer, processors
+
+from mynah.errors import MynahError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 PAD = -1  # where a row has no token
 _TEXTS_AT_ONCE = 1000
 
 
-def begin_with_bos(tokenizer: PreTrainedTokenizerFast) -> None:
+def begin_with_bos(tokenizer: "PreTrainedTokenizerFast") -> None:
     """Let `tokenizer` put its BOS before every text it encodes, and nothing after.
 
     EOS stands in for BOS in a model that has none. The chat template goes: a server would wrap a prompt in it,
@@ -27,7 +33,7 @@ def begin_with_bos(tokenizer: PreTrainedTokenizerFast) -> None:
     )
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> Iterator[list[int]]:
+def encode(tokenizer: "PreTrainedTokenizerFast", texts: Iterable[str]) -> Iterator[list[int]]:
     """Each text as the tokens of BOS text EOS; `tokenizer` begins with BOS (see `begin_with_bos`).
 
     A text that spells a special token, such as <|im_end|>, says its characters and not the token.
@@ -38,6 +44,25 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> Iterator
             yield [*tokens, tokenizer.eos_token_id]
 
 
+def count_tokens(file: Path, texts: Iterable[str], enough: int) -> int:
+    """The tokens of `texts` with BOS and EOS by the tokenizer.json `file`, counted until there are `enough`."""
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.encode_special_tokens = True
+    texts, tokens = iter(texts), 0
+    while tokens < enough and (batch := list(islice(texts, _TEXTS_AT_ONCE))):
+        tokens += sum(len(encoded.ids) + 2 for encoded in tokenizer.encode_batch(batch, add_special_tokens=False))
+    return tokens
+
+
+def check_size(bot: str, tokens: int, block_size: int) -> None:
+    """Raise MynahError where the training texts fill not even one row."""
+    if tokens < block_size:
+        raise MynahError(
+            f"bot {bot} has {tokens} tokens to learn from, fewer than one row (train.block_size:"
+            f" {block_size}): add texts or lower train.block_size"
+        )
+
+
 def pack(documents: Iterable[Sequence[int]], block_size: int) -> np.ndarray:
     """Whole documents side by side in rows: int32 [rows, block_size], what stays free in a row being PAD.
 
@@ -46,7 +71,7 @@ def pack(documents: Iterable[Sequence[int]], block_size: int) -> np.ndarray:
     answered from the middle of a sentence. A document longer than a row is cut into equal pieces (no last token is left
     alone in a row, with nothing to predict). Every token is in one row.
     """
-    pieces = [piece for document in documents for piece in _cut(document, block_size)]
+    pieces = [piece for document in documents for piece in cut(document, block_size)]
     rows: list[list[Sequence[int]]] = []
     with_room: list[list[int]] = [[] for _ in range(block_size + 1)]  # rows by how many tokens they still take
     rooms = 0  # bit n is set where with_room[n] has a row
@@ -72,7 +97,7 @@ def pack(documents: Iterable[Sequence[int]], block_size: int) -> np.ndarray:
     return packed
 
 
-def _cut(document: Sequence[int], block_size: int) -> Iterator[Sequence[int]]:
+def cut(document: Sequence[int], block_size: int) -> Iterator[Sequence[int]]:
     """`document` in as few pieces as fit into rows, of lengths that differ by one at most."""
     count = -(-len(document) // block_size)
     for n in range(count):
@@ -82,7 +107,8 @@ def _cut(document: Sequence[int], block_size: int) -> Iterator[Sequence[int]]:
 def pack_dev(documents: Iterable[Sequence[int]], block_size: int, most: int) -> np.ndarray:
     """At most `most` packed rows of dev text, spread evenly over all of them; [0, block_size] without dev text."""
     rows = pack(documents, block_size)
-    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
+    chosen: np.ndarray = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
+    return chosen
 
 
 def rows_of_step(step: int, batch: int, rows: int, seed: int) -> np.ndarray:

@@ -1,85 +1,141 @@
-"""Runs the training loop on Ray: this machine's own, started for the run, or the cluster that RAY_ADDRESS names."""
+"""Has Ray Train run the loop (training.worker), shows how far it has come, and says why it failed."""
 
-import ctypes
-import json
-import logging
 import os
-import shutil
 import sys
-import tempfile
 import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-# Read by ray when it is imported: nothing is reported to its makers, and a GPU-less worker warns of nothing.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
-os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # how soon the end of the workers is seen
-
-import psutil
-import ray
-import ray.train
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
-from ray.train.v2.api.config import LoggingConfig
+from typing import TYPE_CHECKING, Any
 
 from mynah.bot import Bot
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
 from mynah.progress import progress
-from training.board import Board, Job
-from training.loop import read_checkpoint, work
+from training.phases import Phases, timed
+from training.ray_session import Resources, ray_session  # before ray itself, which reads its environment once
 
-OBJECT_STORE = 100 << 20  # bytes of shared memory: nothing large goes through it
+if TYPE_CHECKING:
+    import ray.train
+    from ray.train.torch import TorchTrainer
+
 POLL_EVERY = 0.3  # seconds between two looks at the board
 RETRIES = 3  # of a failed worker, on a cluster; from the last checkpoint
-SNAPSHOT = "checkpoint_manager_snapshot.json"  # Ray Train's record of a run's whole checkpoints
 
 
-def fit(bot: Bot, dataset: str, run: str, bucket: Bucket, cache: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Train `bot` on its dataset `dataset`, or go on with the run `run` from its last whole checkpoint.
+@dataclass(frozen=True)
+class Task:
+    """What is to be trained."""
 
-    Returns the history (see `training.loop.work`) and the final model's state dict.
+    bot: Bot
+    dataset: str
+    run: str
+    current: str | None
+    """The model that the new one is compared with; None where the bot has none yet."""
+    bucket: Bucket
+    cache: Path
+    """Where copies of base models lie."""
+
+
+def fit(
+    task: Task, folder: Path, phases: Phases, check: Callable[[], None], meanwhile: Callable[[], object]
+) -> dict[str, Any]:
+    """Train, or go on with the run from its last whole checkpoint.
+
+    `check` is called all the time; what it raises ends the training. `meanwhile` is called once, in a thread, as soon
+    as the workers start. Returns what `training.worker.work` returns, and as "folder" where the final model lies, a
+    Hugging Face folder: `folder`, or the bucket's own.
     Raises MynahError with the root cause in one line, OSError where a disk is full or read-only.
     """
-    settings = bot.train
+    settings = task.bot.train
+    bucket = task.bucket
     if bucket.is_local:  # workers do not run in the folder that this process runs in
         bucket = Bucket(bucket.path())
     if Path(settings.base).is_dir():
         settings = settings.model_copy(update={"base": str(Path(settings.base).absolute())})
-    _mend(bucket, bot.name, run)
-    with _ray(bot.train.workers) as (scaling, threads, logs):
-        each = f"{threads} thread{'s' * (threads > 1)}" if threads else "a GPU"
-        _say(f"starting {bot.train.workers} worker{'s' * (bot.train.workers > 1)}, {each} each")
-        board = Board.remote()
-        trainer = TorchTrainer(
-            work,
-            train_loop_config={
-                "job": Job(bot.name, dataset, run, bucket, cache.absolute(), settings, threads, board),
-            },
-            scaling_config=scaling,
-            run_config=RunConfig(
-                name=run,
-                storage_path=bucket.path(bot.name, "runs"),
-                storage_filesystem=bucket.filesystem,
-                checkpoint_config=CheckpointConfig(num_to_keep=1),
-                failure_config=FailureConfig(max_failures=RETRIES if "RAY_ADDRESS" in os.environ else 0),
-                logging_config=LoggingConfig(log_level="ERROR"),
-            ),
+    with ray_session(settings.workers, phases) as resources:
+        import ray
+
+        from training import checkpoint
+        from training.progress_board import Board, Job
+
+        check()
+        checkpoint.mend(bucket, task.bot.name, task.run)
+        each = f"{resources.threads} thread{'s' * (resources.threads > 1)}" if resources.threads else "a GPU"
+        _say(f"starting {settings.workers} worker{'s' * (settings.workers > 1)}, {each} each")
+        board = Board.remote()  # type: ignore[attr-defined]
+        job = Job(
+            bot=task.bot.name,
+            dataset=task.dataset,
+            run=task.run,
+            current=task.current,
+            bucket=bucket,
+            cache=task.cache.absolute(),
+            train=settings,
+            threads=resources.threads,
+            board=board,
         )
+        background = threading.Thread(target=meanwhile)
+        begin = time.monotonic()
         try:
-            result = _watch(trainer, board, bot.name)
+            result = _watch(_trainer(job, resources), job, check, background)
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
-            raise _root_cause(error, bot.name, logs) from error
-        return result.return_value, read_checkpoint(result.checkpoint)["model"]
+            raise root_cause(error, task.bot.name, resources.logs) from error
+        finally:
+            if background.ident:
+                background.join()
+        assert result.checkpoint  # noqa: S101 — a run that ended well has saved its model
+        outcome: dict[str, Any] = result.return_value  # type: ignore[attr-defined]
+        # The workers' own phases, and before them what it took until they were at work.
+        phases["workers' start"] = time.monotonic() - begin - sum(outcome["phases"].values())
+        phases |= outcome["phases"]
+        with timed(phases, "checkpoints"):
+            return {**outcome, "folder": Path(checkpoint.fetch(result.checkpoint, str(folder)))}
 
 
-def _watch(trainer: TorchTrainer, board: Any, bot: str) -> ray.train.Result:
+def _trainer(job: Any, resources: Resources) -> "TorchTrainer":
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.config import LoggingConfig
+
+    from training.worker import work
+
+    # Each of them is a process that takes seconds to start. No dataset of Ray's is used; and on a machine's own Ray,
+    # which ends with this process, nothing is left to clean up.
+    unneeded = {"DatasetsCallback"} | (set() if "RAY_ADDRESS" in os.environ else {"PlacementGroupCleanerCallback"})
+
+    class Trainer(TorchTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            callbacks: list[Any] = super()._create_default_callbacks()  # type: ignore[misc]
+            return [callback for callback in callbacks if type(callback).__name__ not in unneeded]
+
+    on_cpu = {"CPU": resources.cores}
+    return Trainer(
+        work,  # type: ignore[arg-type]  # what it returns is the result's return_value
+        train_loop_config={"job": job},
+        scaling_config=ScalingConfig(
+            num_workers=job.train.workers,
+            use_gpu=resources.gpu,
+            resources_per_worker=None if resources.gpu else on_cpu,
+        ),
+        run_config=RunConfig(  # type: ignore[call-arg]  # of the second version, which is used
+            name=job.run,
+            storage_path=job.bucket.path(job.bot, "runs"),
+            storage_filesystem=job.bucket.filesystem,
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+            failure_config=FailureConfig(max_failures=RETRIES if "RAY_ADDRESS" in os.environ else 0),
+            logging_config=LoggingConfig(log_level="ERROR"),
+        ),
+    )
+
+
+def _watch(
+    trainer: "TorchTrainer", job: Any, check: Callable[[], None], background: threading.Thread
+) -> "ray.train.Result":
     """Run `trainer` in a thread (so that Ctrl-C stays ours) and show how far it has come."""
+    import ray
+
     outcome: dict[str, Any] = {}
 
     def run() -> None:
@@ -90,28 +146,37 @@ def _watch(trainer: TorchTrainer, board: Any, bot: str) -> ray.train.Result:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    background.start()
     row: dict[str, Any] = {}
+
+    def look() -> dict[str, Any]:
+        thread.join(POLL_EVERY)
+        check()
+        read: dict[str, Any] = ray.get(job.board.read.remote())
+        return read
+
     try:
         while thread.is_alive() and "steps" not in row:
-            thread.join(POLL_EVERY)
-            row = ray.get(board.read.remote())
+            row = look()
         if "steps" in row:
             _say(
-                f"training {bot}: {row['steps']:,} steps, {row['tokens']:,} tokens in {row['rows']:,} rows"
+                f"training {job.bot}: {row['steps']:,} steps, {row['tokens']:,} tokens in {row['rows']:,} rows"
                 + (f", going on from step {row['step']:,}" if row["step"] else "")
             )
+            if row["precision"] != job.train.precision:
+                _say(f"this CPU has no instructions for bf16: computing in {row['precision']}")
             with progress("training", row["steps"]) as advance:
                 while thread.is_alive():
-                    thread.join(POLL_EVERY)
-                    last, row = row, ray.get(board.read.remote())
+                    last, row = row, look()
                     if row != last:
                         advance(row["step"], _note(row))
     except KeyboardInterrupt:
         kept = f"goes on from step {row['saved']:,}" if row.get("saved") else "starts over: no checkpoint was due yet"
-        raise MynahError(f"training stopped; `mynah train {bot}` {kept}") from None
+        raise MynahError(f"training stopped; `mynah train {job.bot}` {kept}") from None
     if error := outcome.get("error"):
         raise error
-    return outcome["result"]
+    result: ray.train.Result = outcome["result"]
+    return result
 
 
 def _note(row: dict[str, Any]) -> str:
@@ -124,101 +189,10 @@ def _note(row: dict[str, Any]) -> str:
     return " · ".join(parts)
 
 
-@contextmanager
-def _ray(workers: int) -> Iterator[tuple[ScalingConfig, int | None, str]]:
-    """Ray, up and quiet: what each worker gets, its threads (None on a GPU), and where Ray's logs lie."""
-    warnings.filterwarnings("ignore", module="ray")
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address := os.environ.get("RAY_ADDRESS"):
-        ray.init(address=address, **quiet)
-        try:
-            yield *_share(workers), f"those of the cluster {address}"
-        finally:
-            ray.shutdown()
-        return
-    # Ray's sockets lie below this folder, and a socket's path is short: no TMPDIR.
-    folder = tempfile.mkdtemp(prefix="mynah-ray-", dir="/tmp")
-    logs = f"{folder}/session_latest/logs"
-    keep = False
-    _adopt_orphans()
-    earlier = psutil.Process().children()
-    try:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE,
-            _temp_dir=folder,
-            _node_ip_address="127.0.0.1",
-            **quiet,
-        )
-        yield *_share(workers), logs
-    except MynahError as error:
-        keep = logs in str(error)
-        raise
-    finally:
-        ray.shutdown()
-        _end_children(earlier)
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _adopt_orphans() -> None:
-    """On Linux: have the processes that our children leave behind become our own children."""
-    if sys.platform == "linux":
-        PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _end_children(but: list[psutil.Process]) -> None:
-    """Kill all children of this process but those of `but`.
-
-    Ray's agents, where they have only just started when Ray is shut down, would look for it for another minute.
-    """
-    while left := [child for child in psutil.Process().children() if child not in but]:
-        for child in left:
-            with suppress(psutil.NoSuchProcess):  # Ray may have seen its end already
-                child.kill()
-        psutil.wait_procs(left, timeout=5)
-
-
-def _share(workers: int) -> tuple[ScalingConfig, int | None]:
-    """A GPU a worker where there are GPUs, else an equal share of the cores; and a worker's threads."""
-    total = ray.cluster_resources()
-    if gpus := int(total.get("GPU", 0)):
-        if gpus < workers:
-            raise MynahError(f"train.workers is {workers}, and there are {gpus} GPUs: lower train.workers to {gpus}")
-        return ScalingConfig(num_workers=workers, use_gpu=True), None
-    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    for cores in range(max(nodes, default=0), 0, -1):
-        if sum(node // cores for node in nodes) >= workers:
-            return ScalingConfig(num_workers=workers, resources_per_worker={"CPU": cores}), cores
-    # More workers than cores, or a cluster that has yet to grow.
-    share = sum(nodes) / workers if "RAY_ADDRESS" not in os.environ else 1
-    return ScalingConfig(num_workers=workers, resources_per_worker={"CPU": share}), 1
-
-
-def _mend(bucket: Bucket, bot: str, run: str) -> None:
-    """Leave of a killed run what Ray Train can go on from: its record and the checkpoints named there."""
-    names = bucket.names(bot, "runs", run)
-    try:
-        record = json.loads(bucket.read(bot, "runs", run, SNAPSHOT))
-        kept = {result["checkpoint_dir_name"] for result in record["checkpoint_results"]}
-    except FileNotFoundError:
-        kept = set()
-    except (ValueError, KeyError, TypeError):  # killed while it was written
-        kept = set()
-        bucket.filesystem.delete_file(bucket.path(bot, "runs", run, SNAPSHOT))
-    if not kept <= set(names):
-        kept = set()
-        bucket.filesystem.delete_file(bucket.path(bot, "runs", run, SNAPSHOT))
-    for name in names:
-        if name.startswith("checkpoint_") and name not in {*kept, SNAPSHOT}:
-            bucket.delete(bot, "runs", run, name)
-
-
-def _root_cause(error: Exception, bot: str, logs: str) -> Exception:
+def root_cause(error: Exception, bot: str, logs: str) -> Exception:
     """Why training failed, in one line: an exception of ours or of the disk before what followed from it."""
+    import ray
+
     failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
     causes = [getattr(failure, "_base_exc", failure) for _, failure in sorted(failures.items())]
     for kind in (MynahError, OSError):

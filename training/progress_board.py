@@ -17,6 +17,8 @@ class Job:
     bot: str
     dataset: str
     run: str
+    current: str | None
+    """The model that the new one is compared with; None where the bot has none yet."""
     bucket: Bucket
     cache: Path
     train: Train

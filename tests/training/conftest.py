@@ -4,12 +4,14 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mynah.bot import Bot
 from mynah.bucket import Bucket, new_id
 from mynah.document import Document, pack
+from mynah.settings import Settings
 
 SENTENCES = [
     f"{who} {does} {what}."
@@ -58,6 +60,26 @@ def write_dataset() -> Callable[..., str]:
         return id
 
     return write
+
+
+@pytest.fixture(scope="module")
+def module_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a migrated database for all tests of a module."""
+    name = request.module.__name__.rpartition(".")[2]
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
+        yield psycopg.conninfo.make_conninfo(postgres, dbname=name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def settings_of() -> Callable[[Bucket, Path, str], Settings]:
+    """Settings of a bucket, a home and a database."""
+
+    def make(bucket: Bucket, home: Path, database: str) -> Settings:
+        return Settings.read({"MYNAH_BUCKET": bucket.url, "MYNAH_HOME": str(home), "DATABASE_URL": database})
+
+    return make
 
 
 @pytest.fixture

@@ -49,11 +49,11 @@ def test_the_conversion_is_kept_and_half_of_one_is_not(
     def copy(folder: Path) -> None:
         shutil.copytree(cache / "smollm2-135m", folder, dirs_exist_ok=True)
 
-    monkeypatch.setattr("training.base.convert", copy)
+    monkeypatch.setattr(smollm2, "convert", copy)
     load_base("smollm2-135m", tmp_path)
     assert not any(tmp_path.glob(".*/*"))
 
-    monkeypatch.setattr("training.base.convert", killed)
+    monkeypatch.setattr(smollm2, "convert", killed)
     capfd.readouterr()
     load_base("smollm2-135m", tmp_path)
     assert capfd.readouterr() == ("", "")
