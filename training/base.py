@@ -34,7 +34,7 @@ def load_base(name: str, cache: Path) -> "tuple[PreTrainedModel, PreTrainedToken
     import transformers.utils
 
     # Only decoding with a second model needs scikit-learn; its import takes as long as transformers' own.
-    transformers.utils.is_sklearn_available = lambda: False  # type: ignore[assignment, attr-defined]
+    transformers.utils.is_sklearn_available = lambda: False  # type: ignore[attr-defined, assignment]
     from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
     transformers.logging.set_verbosity_error()
@@ -92,7 +92,7 @@ def _convert(folder: Path) -> None:
 
 def _ask_hub(name: str) -> None:
     """Raise MynahError, and say why, where the hub does not give out the model `name` and no copy of it is here."""
-    huggingface_hub.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    huggingface_hub.utils.logging.set_verbosity_error()
     try:
         huggingface_hub.hf_hub_download(name, "config.json")
     except GatedRepoError:

@@ -101,22 +101,31 @@ def _trainer(job: Any, resources: Resources) -> "TorchTrainer":
 
     from training.worker import work
 
+    # Each of them is a process that takes seconds to start. No dataset of Ray's is used; and on a machine's own Ray,
+    # which ends with this process, nothing is left to clean up.
+    unneeded = {"DatasetsCallback"} | (set() if "RAY_ADDRESS" in os.environ else {"PlacementGroupCleanerCallback"})
+
+    class Trainer(TorchTrainer):
+        def _create_default_callbacks(self) -> list[Any]:
+            callbacks: list[Any] = super()._create_default_callbacks()  # type: ignore[misc]
+            return [callback for callback in callbacks if type(callback).__name__ not in unneeded]
+
     on_cpu = {"CPU": resources.cores}
-    return TorchTrainer(
-        work,  # type: ignore[arg-type]
+    return Trainer(
+        work,  # type: ignore[arg-type]  # what it returns is the result's return_value
         train_loop_config={"job": job},
         scaling_config=ScalingConfig(
             num_workers=job.train.workers,
             use_gpu=resources.gpu,
             resources_per_worker=None if resources.gpu else on_cpu,
         ),
-        run_config=RunConfig(
+        run_config=RunConfig(  # type: ignore[call-arg]  # of the second version, which is used
             name=job.run,
             storage_path=job.bucket.path(job.bot, "runs"),
             storage_filesystem=job.bucket.filesystem,
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             failure_config=FailureConfig(max_failures=RETRIES if "RAY_ADDRESS" in os.environ else 0),
-            logging_config=LoggingConfig(log_level="ERROR"),  # type: ignore[call-arg]
+            logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
 

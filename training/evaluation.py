@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mynah.settings import Settings
 
-TEXTS = 100  # dev texts that are scored, at the most
+TEXTS = 64  # dev texts that are scored, at the most
 CHARACTERS = 1000  # of a text that are scored, its first; the same for every model
 CONTEXT = 1024  # tokens that a model sees at once, where its config does not say
 BATCH_TOKENS = 1024  # computed at once: each takes 0.2 MB of logits in a vocabulary of 50,000

@@ -40,9 +40,7 @@ class Lease:
     def check(self) -> None:
         """Raise MynahError where the run is known to be lost. Asks nobody, so it may be called at any time."""
         if self.taken_by:
-            raise MynahError(
-                f"run {self.name} was taken over by {self.taken_by}: this trainer stops, and changes nothing"
-            )
+            raise MynahError(f"run {self.name} was taken over by {self.taken_by}: this trainer stops here")
         if time.monotonic() > self.runs_out:
             raise MynahError(
                 f"run {self.name} could not be held, as Postgres did not answer for {SECONDS:.0f} s: check the server,"

@@ -27,7 +27,7 @@ def plot(history: list[dict[str, Any]], title: str, file: Path) -> None:
         for row in (dev[0], dev[-1]):
             place = (row["step"], row["dev_loss"])
             loss.annotate(f"{row['dev_loss']:.2f}", place, xytext=(0, 8), textcoords="offset points", ha="center")
-    loss.set_ylabel("cross-entropy (nats a token)")
+    loss.set_ylabel("cross-entropy (nats per token)")
     loss.set_title(title)
     loss.legend()
     rate.plot(x, [row["learning_rate"] for row in steps], color="tab:green")

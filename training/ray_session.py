@@ -57,6 +57,7 @@ def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
         return
     # Ray's sockets lie below this folder, and a socket's path is short: no TMPDIR.
     folder = tempfile.mkdtemp(prefix="mynah-ray-", dir="/tmp")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # nobody takes this machine away
     logs = f"{folder}/session_latest/logs"
     keep = False
     _adopt_orphans()

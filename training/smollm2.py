@@ -70,7 +70,7 @@ def _model(reader: gguf.GGUFReader) -> LlamaForCausalLM:
             "tokenizer.ggml.eos_token_id",
         )
     )
-    config = LlamaConfig(  # type: ignore[call-arg]
+    config = LlamaConfig(  # type: ignore[call-arg]  # its fields are made at run time
         vocab_size=vocabulary,
         num_hidden_layers=layers,
         hidden_size=width,

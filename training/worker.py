@@ -228,8 +228,8 @@ def dev_loss(
             loss = _loss(model, rows, device)
         tokens = int((rows[:, 1:] != PAD).sum())
         total += torch.tensor([loss.item() * tokens, tokens], dtype=torch.float64, device=device)
-    nats, tokens = _sum_over_workers(total).tolist()
-    return float(nats / tokens)
+    nats_of_all, tokens_of_all = map(float, _sum_over_workers(total))
+    return nats_of_all / tokens_of_all
 
 
 def _loss(model: torch.nn.Module, rows: np.ndarray, device: torch.device) -> torch.Tensor:

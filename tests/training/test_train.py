@@ -23,30 +23,44 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mynah.bot import Bot
-from mynah.bucket import Bucket
+from mynah.bot import Bot, Train
+from mynah.bucket import Bucket, fingerprint
+from mynah.database import leases, served
+from mynah.database.connection import Connection
 from mynah.document import unpack
 from mynah.errors import MynahError
+from mynah.evaluations import evaluation
 from mynah.settings import Settings
 from training.blocks import encode, pack_dev
 from training.checkpoint import SNAPSHOT, mend
 from training.driver import root_cause
+from training.evaluation import Scored, evaluate
 from training.progress_board import Job
-from training.train import train
-from training.worker import dev_loss, work
+from training.train import inputs, train
+from training.worker import dev_loss, measure_current, work
 
 MakeBot = Callable[..., Bot]
 WriteDataset = Callable[..., str]
 SettingsOf = Callable[[Bucket, Path, str], Settings]
 SCRIPT = """
 import json, sys
+from dataclasses import asdict
 from mynah.bot import Bot
+from mynah.errors import MynahError
 from mynah.settings import Settings
-from training import lease
-from training.train import train
+from training import base, lease
+from training.train import inputs, train
 lease.SECONDS, lease.RENEW_EVERY = float(sys.argv[3]), float(sys.argv[4])
-train(Bot.model_validate_json(sys.argv[1]), Settings.read(json.loads(sys.argv[2])))
+settings = Settings.read(json.loads(sys.argv[2]))
+loaded, load_base = [], base.load_base
+base.load_base = lambda name, cache: loaded.append(name) or load_base(name, cache)
+try:
+    trained = train(Bot.model_validate_json(sys.argv[1]), settings)
+except MynahError as error:
+    sys.exit(f"mynah: {error}")
+(settings.home / "trained.json").write_text(json.dumps({**asdict(trained), "loaded": loaded}))
 """
+CURRENT = "20200101T000000-00000000"
 
 
 def start(bot: Bot, settings: Settings, seconds: float = 120, renew: float = 20) -> subprocess.Popen[str]:
@@ -86,13 +100,17 @@ def finished(
     write_dataset: WriteDataset,
     settings_of: SettingsOf,
     module_database: str,
+    tiny: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Finished:
-    """A run of two workers that nobody disturbed."""
+    """A run of two workers that nobody disturbed. The current model is the base model, untuned."""
     folder = tmp_path_factory.mktemp("finished")
     bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2)
     dataset = write_dataset(bucket, folder / "dataset")
+    bucket.publish(Path(tiny), {}, "bird", "models", CURRENT)
     settings = settings_of(bucket, folder / "home", module_database)
+    with settings.connect() as connection:
+        served.carry_out(connection, served.ask(connection, "bird", CURRENT, "a test").id)
     process = start(bot, settings)
     out, err = process.communicate()
     assert process.returncode == 0, err
@@ -111,7 +129,6 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
     assert first.startswith("starting 2 workers, ")
     assert second.startswith("training bird: 60 steps, ")
     assert {line.split(":")[0] for line in progress} == {"training"}
-    assert not (Path(finished.settings.home) / "models").exists()  # the driver needs no base model
     assert last == "exporting and publishing the model"
 
     # The same work is not done twice: it is found, and the plot comes along to another machine.
@@ -145,6 +162,113 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
     dev = pack_dev(encode(tokenizer, texts), 32, 8)
     loss = dev_loss(model, dev, finished.bot.train, 0, 1, torch.device("cpu"))
     assert loss == pytest.approx(metrics["dev_loss"], rel=1e-4)
+
+
+def test_both_models_are_measured_on_the_new_dev_texts(finished: Finished):
+    model = finished.bucket.names("bird", "models")[-1]
+    manifest = finished.bucket.manifest("bird", "models", model)
+    assert manifest is not None
+    metrics = manifest["metrics"]
+    assert metrics["dev_nats_per_character"] < metrics["dev_nats_per_character_untuned"] - 0.1
+    # The current model is the untuned one, so that its figure is known; it has seen none of these texts.
+    untuned = pytest.approx(metrics["dev_nats_per_character_untuned"], rel=1e-6)
+    assert metrics["compared"] == {"model": CURRENT, "dev_nats_per_character": untuned}
+    texts = [d.text for d in unpack(finished.bucket.read("bird", "datasets", finished.dataset, "dev.jsonl.zst"))]
+    assert metrics["dev_scored"] == {"texts": len(texts), "characters": sum(map(len, texts))}
+    # What promotion reads, from the training as from `mynah evaluate`.
+    written = evaluation(finished.bucket, "bird", model, CURRENT)
+    assert written is not None
+    assert written["dataset"] == finished.dataset
+    assert written["dev_nats_per_character"] == metrics["dev_nats_per_character"]
+    assert written["current_dev_nats_per_character"] == metrics["compared"]["dev_nats_per_character"]
+    again = evaluate(finished.bot, finished.settings)
+    assert again.dev_nats_per_character == pytest.approx(written["dev_nats_per_character"], rel=1e-4)
+    assert again.current_dev_nats_per_character == pytest.approx(written["current_dev_nats_per_character"], rel=1e-4)
+
+
+def test_the_driver_loads_one_model_and_says_where_its_time_went(finished: Finished):
+    trained = json.loads((finished.settings.home / "trained.json").read_text())
+    (loaded,) = trained["loaded"]
+    assert "checkpoint_" in loaded  # not the base model
+    phases = trained["phases"]
+    assert {"Ray's start", "workers' start", "steps", "measuring", "checkpoints", "export", "publishing"} < set(phases)
+    assert min(phases.values()) >= 0
+    assert 0 < phases["steps"] <= trained["metrics"]["seconds"]
+
+
+def test_the_run_of_a_published_model_is_deleted_by_the_next_call(finished: Finished):
+    bucket = finished.bucket
+    model = bucket.names("bird", "models")[-1]
+    bucket.write(b"x", "bird", "runs", model, "checkpoint_00000060", "state.pt")  # killed just before it was deleted
+    bucket.write(b"x", "bird", "runs", "20200101T000000-11111111", "checkpoint_00000010", "state.pt")
+    assert train(finished.bot, finished.settings).skipped
+    assert bucket.names("bird", "runs") == ["20200101T000000-11111111"]  # unfinished: it may be gone on with
+    bucket.delete("bird", "runs", "20200101T000000-11111111")
+
+
+def test_a_current_model_that_is_gone_does_not_fail_the_training(bucket: Bucket, make_bot: MakeBot, tmp_path: Path):
+    job = Job("bird", "1", "1", CURRENT, bucket, tmp_path, make_bot().train, 1, MagicMock())
+    measured = measure_current(job, [Scored("A crow.", True)], 0, 1, torch.device("cpu"))
+    assert measured["dev_nats_per_character"] is None
+    assert CURRENT in str(measured["why"])
+
+
+def test_a_new_key_at_its_default_leaves_a_model_as_it_is(make_bot: MakeBot):
+    class NewerTrain(Train):
+        magic: int = 0
+
+    class NewerBot(Bot):
+        train: NewerTrain = NewerTrain()
+
+    bot = make_bot(workers=2)
+    source = {"kind": "file", "url": "unused.txt"}
+
+    def newer(**train: object) -> Bot:
+        changed = bot.train.model_dump(exclude_unset=True)
+        generate = {"max_tokens": 20}
+        return NewerBot(name="bird", sources={"s": source}, generate=generate, train={**changed, **train})
+
+    assert fingerprint(inputs(newer(), "1")) == fingerprint(inputs(bot, "1"))
+    assert fingerprint(inputs(newer(magic=1), "1")) != fingerprint(inputs(bot, "1"))
+
+
+def test_one_trainer_at_a_time_and_one_that_lost_its_run_stops(
+    make_bot: MakeBot, write_dataset: WriteDataset, settings: Settings, connection: Connection, tmp_path: Path
+):
+    bot, bucket = make_bot(max_steps=100_000), settings.bucket
+    name = f"bird/runs/{fingerprint(inputs(bot, write_dataset(bucket, tmp_path / 'dataset')))}"
+    first = start(bot, settings, renew=0.5)
+    while leases.held(connection, name) is None:
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.1)
+
+    second = start(bot, settings)
+    out, err = second.communicate()
+    assert (second.returncode, out) == (1, "")
+    assert re.fullmatch(rf"mynah: run {name} is held by \S+:{first.pid} since [^\n]+: wait for it, or stop it\n", err)
+
+    while not any(SNAPSHOT in bucket.names("bird", "runs", run) for run in bucket.names("bird", "runs")):
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.1)
+    connection.execute("UPDATE leases SET holder = 'elsewhere:7 0123abcd'")
+    _, err = first.communicate()
+    assert first.returncode == 1
+    assert err.splitlines()[-1] == f"mynah: run {name} was taken over by elsewhere:7: this trainer stops here"
+    assert bucket.names("bird", "models") == []
+    (run,) = bucket.names("bird", "runs")
+    assert any(entry.startswith("checkpoint_") for entry in bucket.names("bird", "runs", run))
+    now = leases.held(connection, name)
+    assert now is not None
+    assert now.holder == "elsewhere:7 0123abcd"
+
+
+def test_a_trainer_that_loses_its_run_while_it_publishes_publishes_nothing(bucket: Bucket, tiny: str):
+    def lost() -> None:
+        raise MynahError("taken over")
+
+    with pytest.raises(MynahError, match="taken over"):
+        bucket.publish(Path(tiny), {}, "bird", "models", "1", check=lost)
+    assert bucket.manifest("bird", "models", "1") is None
 
 
 def test_finding_a_finished_model_imports_nothing_heavy():
@@ -207,7 +331,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     assert trained.id == run
     assert s3.names("bird", "runs") == []
     # It learnt what the run learnt that nobody killed.
-    undisturbed = history_of(finished.bucket, finished.bucket.names("bird", "models")[0])
+    undisturbed = history_of(finished.bucket, finished.bucket.names("bird", "models")[-1])
     history = history_of(s3, run)
     assert [row["step"] for row in history] == list(range(61))
     assert [row["loss"] for row in history[1:]] == pytest.approx([row["loss"] for row in undisturbed[1:]], rel=1e-4)

@@ -1,11 +1,13 @@
 """The schedule, the number of steps and what AdamW decays."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LlamaForCausalLM
 
 from mynah.bot import Train
+from training.precision import arithmetic, autocast
 from training.worker import adamw, count_steps, learning_rate
 
 
@@ -38,3 +40,14 @@ def test_only_matrices_are_decayed(model: LlamaForCausalLM):
     assert by_name["model.layers.0.self_attn.q_proj.weight"] == 0.3
     assert by_name["model.norm.weight"] == 0
     assert optimizer.defaults["eps"] == 1e-6
+
+
+def test_a_cpu_without_bf16_computes_in_fp32(monkeypatch: pytest.MonkeyPatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert arithmetic(Train(precision="bf16"), cpu) == "fp32"
+    with autocast(Train(precision="bf16"), cpu):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    assert arithmetic(Train(precision="bf16"), cpu) == "bf16"
+    assert arithmetic(Train(precision="fp32"), cpu) == "fp32"
