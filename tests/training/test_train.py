@@ -232,6 +232,7 @@ def test_a_new_key_at_its_default_leaves_a_model_as_it_is(make_bot: MakeBot):
     assert fingerprint(inputs(newer(magic=1), "1")) != fingerprint(inputs(bot, "1"))
 
 
+@pytest.mark.slow
 def test_one_trainer_at_a_time_and_one_that_lost_its_run_stops(
     make_bot: MakeBot, write_dataset: WriteDataset, settings: Settings, connection: Connection, tmp_path: Path
 ):
