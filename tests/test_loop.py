@@ -113,8 +113,8 @@ def states(database_url: str) -> dict[str, int]:
 
 
 def wait_until_nobody_works_in(folder: Path) -> None:
-    """A killed loop leaves no process behind."""
-    deadline = time.monotonic() + 30
+    """A killed loop leaves no process behind. Ray's agents, killed as they start, look for Ray for a minute."""
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         left = []
         for process in psutil.process_iter():
