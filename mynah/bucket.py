@@ -8,7 +8,7 @@ Layout, below the bucket's address:
     <bot>/runs/<id>/                           Ray Train's checkpoints
     <bot>/models/<id>/                         manifest model.json
     <bot>/evaluations/<id>/<current>.json      a model beside the one that was current (see mynah.evaluations)
-    <bot>/promotion.json                       which model served before, which were refused (a cluster's)
+    <bot>/promotion.json                       0.2.0's note of what a cluster served and refused; read once, kept
     <bot>/logs/<pod>.txt                       what a cluster's training said
 
 A dataset or model folder is written once. Its manifest is written last and names every other file
