@@ -76,7 +76,7 @@ lint: $(VENV)/dev.stamp
 
 $(VENV)/all.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: $(LOCKED) | check-python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing mynah[$*] into $(VENV) (once; a few minutes, 2 to 3 GB on disk)"
+	@echo "installing mynah[$*] into $(VENV) (once; a few minutes, 2.5 GB on disk, 6 GB with CUDA)"
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	@$(PIP) -c constraints.txt -e '.[$*]'
 	@$(PIP) --no-deps -r requirements-no-deps.txt

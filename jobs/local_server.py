@@ -27,7 +27,9 @@ def serving(bot: str, model: str | None = None) -> Iterator[str]:
     """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mynah", "serve", bot, *(["--model", model] if model else []), "--port", str(port)]
+    command = [sys.executable, "-m", "mynah", "serve", bot, "--quiet", "--port", str(port)]
+    if model:
+        command += ["--model", model]
     server = subprocess.Popen(command, preexec_fn=die_with_parent)
     try:
         address = f"http://127.0.0.1:{port}"

@@ -31,8 +31,16 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Memory for keys and values, at the most. Long prompts of a large model need more.",
 )
+@click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
 def serve(
-    bot: str, model: str | None, model_dir: Path | None, host: str, port: int, threads: int | None, cache_gb: int
+    bot: str,
+    model: str | None,
+    model_dir: Path | None,
+    host: str,
+    port: int,
+    threads: int | None,
+    cache_gb: int,
+    quiet: bool,
 ) -> None:
     """Serve the bot's current model over KServe V1 and V2 and OpenAI's completions, until stopped.
 
@@ -51,7 +59,7 @@ def serve(
         return
     from serving.model.server import serve
 
-    serve({name: folder}, host, port, threads, cache_gb)
+    serve({name: folder}, host, port, threads, cache_gb, quiet)
 
 
 def model_folder(settings: "Settings", bot: str, id: str | None) -> Path:

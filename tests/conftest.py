@@ -84,7 +84,7 @@ def simulator(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of base models, with SmolLM2 converted into it."""
-    from training.base import load_base
+    from training.base_model import load_base
     from training.smollm2 import SMOLLM2
 
     cache = tmp_path_factory.mktemp("models")

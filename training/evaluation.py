@@ -17,7 +17,7 @@ from mynah.bucket import Bucket
 from mynah.document import unpack
 from mynah.errors import MynahError
 from mynah.evaluations import write_evaluation
-from training.base import load_base
+from training.base_model import load_base
 from training.blocks import begin_with_bos, cut, encode
 from training.precision import autocast
 

@@ -69,6 +69,8 @@ def import_exporters() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # By itself NNCF compiles a program per weight, and numpy rounds to the same bytes in a fifth of the time.
     os.environ.setdefault("NNCF_DISABLE_OPTIMIZED_COMPRESSION", "1")
+    warnings.filterwarnings("ignore", category=SyntaxWarning)  # of optimum-intel's source, on Python 3.12 and newer
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # "No CUDA runtime"
     import nncf  # noqa: F401
     import openvino  # noqa: F401
     from optimum.exporters.openvino import convert

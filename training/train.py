@@ -149,7 +149,7 @@ def _train(bot: Bot, settings: Settings, dataset: dict[str, Any], lease: Lease) 
         metrics = _metrics(outcome)
         folder = Path(path, "model")
         with timed(phases, "export"):
-            from training.base import load_base
+            from training.base_model import load_base
             from training.plot import plot
             from training.publish import write_model
 
@@ -206,7 +206,7 @@ def _publish(
 
 def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, cache: Path) -> None:
     """Raise MynahError where the training texts fill not even one row, before Ray starts."""
-    from training.base import tokenizer_file
+    from training.base_model import tokenizer_file
     from training.blocks import check_size, count_tokens
 
     if file := tokenizer_file(bot.train.base, cache):  # else the workers see it

@@ -14,7 +14,7 @@ from mynah.bot import Train
 from mynah.document import unpack
 from mynah.errors import MynahError
 from training import checkpoint
-from training.base import load_base
+from training.base_model import load_base
 from training.blocks import PAD, begin_with_bos, check_size, encode, pack, pack_dev, rows_of_step
 from training.evaluation import Scored, characters_of, choose, dev_texts, nats
 from training.phases import Phases, timed

@@ -43,18 +43,25 @@ LOGGING = {
 
 
 def serve(
-    folders: Mapping[str, Path], host: str, port: int, threads: int | None = None, cache_gb: int = CACHE_GB
+    folders: Mapping[str, Path],
+    host: str,
+    port: int,
+    threads: int | None = None,
+    cache_gb: int = CACHE_GB,
+    quiet: bool = False,
 ) -> None:
     """Serve the models in `folders` (name → folder) on host:port until SIGTERM or SIGINT, then finish what runs.
 
     Each model has an engine of its own, with `threads` and `cache_gb` as in Engine. Until it has answered a first
-    request of the server's, clients read "warming up" (503). Raises MynahError where a folder is not whole, the port is
-    taken, a model cannot be loaded, or an engine ends unasked.
+    request of the server's, clients read "warming up" (503). `quiet` logs warnings and errors only. Raises MynahError
+    where a folder is not whole, the port is taken, a model cannot be loaded, or an engine ends unasked.
     """
     begin = time.monotonic()
     folder_models = [read_model(name, folder) for name, folder in folders.items()]
     listener = listen(host, port)
     logging.config.dictConfig(LOGGING)
+    if quiet:
+        logger.setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both raise KeyboardInterrupt, until uvicorn takes over
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as engines:
         models = {}

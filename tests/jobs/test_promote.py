@@ -27,7 +27,7 @@ SERVER = """
 import json, pathlib, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-_, verb, bot, _, model, _, port = sys.argv
+_, verb, bot, _, _, port, _, model = sys.argv  # serve BOT --quiet --port PORT --model ID
 fault = json.loads(pathlib.Path("FAULTS").read_text()).get(model)
 assert (verb, bot) == ("serve", "demo")
 if fault == "does not load":

@@ -48,12 +48,12 @@ from dataclasses import asdict
 from mynah.bot import Bot
 from mynah.errors import MynahError
 from mynah.settings import Settings
-from training import base, lease
+from training import base_model, lease
 from training.train import inputs, train
 lease.SECONDS, lease.RENEW_EVERY = float(sys.argv[3]), float(sys.argv[4])
 settings = Settings.read(json.loads(sys.argv[2]))
-loaded, load_base = [], base.load_base
-base.load_base = lambda name, cache: loaded.append(name) or load_base(name, cache)
+loaded, load_base = [], base_model.load_base
+base_model.load_base = lambda name, cache: loaded.append(name) or load_base(name, cache)
 try:
     trained = train(Bot.model_validate_json(sys.argv[1]), settings)
 except MynahError as error:

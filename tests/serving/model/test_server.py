@@ -100,13 +100,14 @@ def test_it_finishes_what_runs_when_told_to_end(model_folder: Path, tmp_path: Pa
 
 
 def test_it_ends_at_once_while_it_warms_up(model_folder: Path, tmp_path: Path) -> None:
-    with running(model_folder, tmp_path) as server:
+    with running(model_folder, tmp_path, "--quiet") as server:
         engine = server.engine()
         engine.suspend()
         server.wait_until(server.answers)
         server.process.terminate()
         assert server.process.wait(30) == 0
         assert not engine.is_running()
+        assert server.log.read_text() == ""
 
 
 @pytest.mark.parametrize(

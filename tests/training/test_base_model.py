@@ -11,7 +11,7 @@ from transformers import LlamaForCausalLM
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
 from training import smollm2
-from training.base import load_base
+from training.base_model import load_base
 
 ENGLISH = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, "
@@ -93,7 +93,7 @@ def test_a_bucket_folder_is_fetched_once(tiny: str, tmp_path: Path, s3: Bucket, 
     assert all(torch.equal(a, b) for a, b in zip(local.parameters(), model.parameters(), strict=True))
     assert tokenizer.eos_token_id == 2
     with monkeypatch.context() as patch:
-        patch.setattr("training.base.fs.copy_files", lambda *_, **__: pytest.fail("fetched again"))
+        patch.setattr("training.base_model.fs.copy_files", lambda *_, **__: pytest.fail("fetched again"))
         load_base(s3.address("foreign"), tmp_path)
     # Until it changes.
     s3.write(
