@@ -20,12 +20,13 @@ class Content:
     """A file's bytes."""
 
     data: bytes | None
-    """None where the file has not changed since the ETag that was named."""
-    etag: str | None = None
+    """None where the file is still the version that was named."""
+    version: str | None = None
+    """What an http server calls this version of it."""
 
 
-def read(url: str, settings: Settings, etag: str | None = None) -> Content:
-    """What lies at `url`. An http server is asked for it only if it is no longer what `etag` names.
+def read(url: str, settings: Settings, version: str | None = None) -> Content:
+    """What lies at `url`. An http server is asked for it only if it is no longer `version`.
 
     Raises MynahError with one line where it is missing or may not be read.
     """
@@ -36,8 +37,8 @@ def read(url: str, settings: Settings, etag: str | None = None) -> Content:
         if scheme == "file":
             return Content(_local(rest, url, settings))
         if scheme in ("http", "https"):
-            fetched = fetch(url, settings.allow_private, etag)
-            return Content(fetched.body, fetched.etag)
+            fetched = fetch(url, settings.allow_private, version)
+            return Content(fetched.body, fetched.version)
         if scheme in ("s3", "gs"):
             folder, _, name = url.rpartition("/")
             if not name or folder.endswith("/"):

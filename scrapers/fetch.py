@@ -26,22 +26,22 @@ class Fetched:
     """What an address answered."""
 
     body: bytes | None
-    """None where it has not changed since the ETag that was named."""
-    etag: str | None
-    """The server's name for this version of the body, where it gives one."""
+    """None where it is still the version that was named."""
+    version: str | None
+    """The server's ETag for this body, else the time of its last change; None where it gives neither."""
 
 
-def fetch(url: str, allow_private: bool = False, etag: str | None = None) -> Fetched:
+def fetch(url: str, allow_private: bool = False, version: str | None = None) -> Fetched:
     """The body behind an http(s) address, redirects followed.
 
     Every address on the way must be a public one unless `allow_private`: an address in a bot file must not read the
-    cloud's metadata service or a neighbour's database. With `etag`, an unchanged body is not sent again.
+    cloud's metadata service or a neighbour's database. A body that is still `version` is not sent again.
     Raises MynahError with one line where that is not so, where there is no good answer, or too long a one.
     """
 
     async def bounded() -> Fetched:
         async with asyncio.timeout(MAX_SECONDS):
-            return await _fetch(url, allow_private, etag)
+            return await _fetch(url, allow_private, version)
 
     try:
         return asyncio.run(bounded())
@@ -56,7 +56,7 @@ def fetch(url: str, allow_private: bool = False, etag: str | None = None) -> Fet
         raise MynahError(f"{url}: {where} gives no whole answer: {error or type(error).__name__}") from None
 
 
-async def _fetch(url: str, allow_private: bool, etag: str | None) -> Fetched:
+async def _fetch(url: str, allow_private: bool, version: str | None) -> Fetched:
     async def check_before(request: httpx.Request) -> None:
         host = request.url.host
         try:
@@ -79,7 +79,9 @@ async def _fetch(url: str, allow_private: bool, etag: str | None) -> Fetched:
             )
 
     hooks: dict[str, list[Callable[..., object]]] = {"request": [check_before], "response": [check_after]}
-    headers = {"Accept-Encoding": "gzip"} | ({"If-None-Match": etag} if etag else {})
+    headers = {"Accept-Encoding": "gzip"}
+    if version:  # told apart as If-Range does (RFC 9110, 13.1.5)
+        headers["If-None-Match" if '"' in version[:3] else "If-Modified-Since"] = version
     # Proxies of the environment only with allow_private: the addresses checked would be the proxy's.
     async with httpx.AsyncClient(
         transport=httpx.AsyncHTTPTransport(retries=2, verify=ssl.create_default_context()),
@@ -93,17 +95,17 @@ async def _fetch(url: str, allow_private: bool, etag: str | None) -> Fetched:
             response = await client.send(request, stream=True)
             try:
                 if response.next_request is None:
-                    return await _read(url, response, etag)
+                    return await _read(url, response, version)
                 request = response.next_request
             finally:
                 await response.aclose()
     raise MynahError(f"{url}: is redirected more than {MAX_REDIRECTS} times")
 
 
-async def _read(url: str, response: httpx.Response, etag: str | None) -> Fetched:
+async def _read(url: str, response: httpx.Response, version: str | None) -> Fetched:
     """The body of a good answer, as long as it is not too long."""
-    if response.status_code == httpx.codes.NOT_MODIFIED and etag:
-        return Fetched(None, etag)
+    if response.status_code == httpx.codes.NOT_MODIFIED and version:
+        return Fetched(None, version)
     response.raise_for_status()
     promised = response.headers.get("content-length", "")
     body = bytearray()
@@ -113,7 +115,7 @@ async def _read(url: str, response: httpx.Response, etag: str | None) -> Fetched
             if len(body) > MAX_BYTES:
                 break
         else:
-            return Fetched(bytes(body), response.headers.get("etag"))
+            return Fetched(bytes(body), response.headers.get("etag") or response.headers.get("last-modified"))
     raise MynahError(f"{url}: is longer than {MAX_BYTES >> 20} MiB: download it yourself, and name the file")
 
 

@@ -33,11 +33,11 @@ def scrape(source: FileSource, cursor: Cursor | None, settings: Settings) -> Ite
     """
     how = fingerprint({"reading": READING, **source.model_dump(exclude_defaults=True)})
     last = cursor if cursor and cursor.get("how") == how else {}
-    content = read(source.url, settings, last.get("etag"))
+    content = read(source.url, settings, last.get("version"))
     if content.data is None:
         yield Page([], cursor, unchanged=last["documents"])
         return
-    now = {"how": how, "sha256": hashlib.sha256(content.data).hexdigest(), "etag": content.etag}
+    now = {"how": how, "sha256": hashlib.sha256(content.data).hexdigest(), "version": content.version}
     if now["sha256"] == last.get("sha256"):
         yield Page([], {**now, "documents": last["documents"]}, unchanged=last["documents"])
         return

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from mynah.bot.kinds import OneOf
+from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
 from mynah.bot.sources.source import Source
 
@@ -10,6 +11,7 @@ __all__ = ["KINDS", "AnySource", "Source"]
 
 KINDS: dict[str, type[Source]] = {
     "file": FileSource,
+    "feed": FeedSource,
 }
 
 AnySource = Annotated[Source, OneOf(KINDS, default="file")]
