@@ -38,7 +38,7 @@ class Settings:
     user: str
     """Who decides: written beside every decision and promotion."""
     environment: Mapping[str, str]
-    """The rest, for `keys` and `x_api_url`."""
+    """The rest, for the methods below."""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Settings":
@@ -80,6 +80,11 @@ class Settings:
     def x_api_url(self) -> str | None:
         """Another host for X's API."""
         return self.environment.get("X_API_URL") or None
+
+    @property
+    def telegram_url(self) -> str:
+        """Where the preview pages of Telegram's channels are."""
+        return self.environment.get("TELEGRAM_URL") or "https://t.me"
 
     def connect(self) -> "Connection":
         """The database, with every table that this version knows. Raises MynahError."""

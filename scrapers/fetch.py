@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import sys
 import zlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ MAX_SECONDS = 300  # for all of it: names, redirects, headers and body
 # Of a body, decoded: JSON of this size with an emoji in it takes 350 MiB to read, and a scraper's pod has 512.
 MAX_BYTES = 32 << 20
 MAX_REDIRECTS = 10
+BUSY = {429, 502, 503, 504}  # what a server answers that may be asked again
+BACK_OFF = (1.0, 5.0, 25.0)  # seconds until it is, where it names no time itself
+MAX_WAIT = 60.0  # seconds: a server that asks for a longer time has said no
 DECODED_AT_ONCE = 1 << 20  # bytes: a gzip of one kilobyte may hold a megabyte
 
 
@@ -36,7 +40,8 @@ def fetch(url: str, allow_private: bool = False, version: str | None = None) -> 
 
     Every address on the way must be a public one unless `allow_private`: an address in a bot file must not read the
     cloud's metadata service or a neighbour's database. A body that is still `version` is not sent again.
-    Raises MynahError with one line where that is not so, where there is no good answer, or too long a one.
+    A server that is busy is asked again, a few times. Raises MynahError with one line where the addresses are not so,
+    where there is no good answer, or too long a one.
     """
 
     async def bounded() -> Fetched:
@@ -92,7 +97,7 @@ async def _fetch(url: str, allow_private: bool, version: str | None) -> Fetched:
         request = client.build_request("GET", url, headers=headers)
         for _ in range(MAX_REDIRECTS):
             # httpx, when it follows a redirect itself, first reads the body that comes with it, however long.
-            response = await client.send(request, stream=True)
+            response = await _send(client, request)
             try:
                 if response.next_request is None:
                     return await _read(url, response, version)
@@ -100,6 +105,24 @@ async def _fetch(url: str, allow_private: bool, version: str | None) -> Fetched:
             finally:
                 await response.aclose()
     raise MynahError(f"{url}: is redirected more than {MAX_REDIRECTS} times")
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """The answer to `request`, which is sent again to a server that is busy."""
+    for pause in (*BACK_OFF, None):
+        response = await client.send(request, stream=True)
+        asked = response.headers.get("retry-after", "")
+        wait = float(asked) if asked.isdecimal() and pause is not None else pause
+        if response.status_code not in BUSY or wait is None or wait > MAX_WAIT:
+            break
+        await response.aclose()
+        print(
+            f"{request.url.host} answers {response.status_code}: asking it again in {wait:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+        await asyncio.sleep(wait)
+    return response
 
 
 async def _read(url: str, response: httpx.Response, version: str | None) -> Fetched:

@@ -103,10 +103,9 @@ def test_nothing_outside_of_the_feed_is_read(tmp_path: Path) -> None:
     secret.write_text("the password")
     text = f"<!DOCTYPE x [<!ENTITY e SYSTEM '{secret.as_uri()}'>]><rss version='2.0'><channel><item><title>is &e;"
     assert "password" not in str(texts(f"{text}</title></item></channel></rss>"))
-    bomb = "<!DOCTYPE x [<!ENTITY a0 'ha'>" + "".join(f"<!ENTITY a{n + 1} '{f'&a{n};' * 10}'>" for n in range(9)) + "]>"
-    assert (
-        len(str(texts(f"{bomb}<rss version='2.0'><channel><item><title>&a9;</title></item></channel></rss>"))) < 10_000
-    )
+    tenfold = "".join(f"<!ENTITY a{n + 1} '{f'&a{n};' * 10}'>" for n in range(9))
+    bomb = f"<!DOCTYPE x [<!ENTITY a0 'ha'>{tenfold}]><rss version='2.0'><channel><item><title>&a9;"
+    assert len(str(texts(f"{bomb}</title></item></channel></rss>"))) < 10_000
 
 
 @pytest.mark.parametrize("data", [b"", b"<html><body>Not found</body></html>", b"{}", b"\xff\xfe\0", b"\x1f\x8b\0\0"])

@@ -12,6 +12,7 @@ from mynah.errors import MynahError
 from scrapers import fetch as fetching
 from scrapers.fetch import Fetched, fetch
 
+Capture = pytest.CaptureFixture[str]
 MEBIBYTE = b"\0" * (1 << 20)
 
 
@@ -20,11 +21,23 @@ class Pages(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     over = threading.Event()  # the tests are: nothing is dripped any more
+    asked = 0
 
     def do_GET(self) -> None:
         self.close_connection = True
         with suppress(OSError):  # the client hangs up, as it should
             getattr(self, self.path.strip("/").replace("-", "_"), self.gone)()
+
+    def busy_twice(self) -> None:
+        Pages.asked += 1
+        if Pages.asked < 3:
+            self.answer(429 if Pages.asked == 1 else 503, **{"Retry-After": "0"})
+        else:
+            self.answer(200, b"at last")
+
+    def come_tomorrow(self) -> None:
+        Pages.asked += 1
+        self.answer(429, **{"Retry-After": "86400"})
 
     def data(self) -> None:
         self.answer(200, b"hello", ETag='"1"')
@@ -46,6 +59,13 @@ class Pages(BaseHTTPRequestHandler):
             self.answer(304)
         else:
             self.answer(200, b"two", ETag='"2"')
+
+    def dated(self) -> None:
+        changed = "Mon, 02 Mar 2026 10:00:00 GMT"
+        if self.headers["If-Modified-Since"] == changed:
+            self.answer(304)
+        else:
+            self.answer(200, b"dated", Last_Modified=changed)
 
     def endless(self) -> None:
         self.begin(200)
@@ -113,6 +133,11 @@ class Pages(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "BACK_OFF", (0, 0))
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as http:
@@ -140,6 +165,25 @@ def test_what_has_not_changed_is_not_sent(server: str) -> None:
     assert first == Fetched(b"two", '"2"')
     assert fetch(f"{server}/versions", allow_private=True, version=first.version) == Fetched(None, '"2"')
     assert fetch(f"{server}/versions", allow_private=True, version='"1"') == first
+
+
+def test_what_has_not_changed_since_a_time_is_not_sent(server: str) -> None:
+    first = fetch(f"{server}/dated", allow_private=True)
+    assert first == Fetched(b"dated", "Mon, 02 Mar 2026 10:00:00 GMT")
+    assert fetch(f"{server}/dated", allow_private=True, version=first.version) == Fetched(None, first.version)
+
+
+def test_a_busy_server_is_asked_again(server: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.setattr(Pages, "asked", 0)
+    assert fetch(f"{server}/busy-twice", allow_private=True).body == b"at last"
+    assert "127.0.0.1 answers 429: asking it again in 0 s" in capsys.readouterr().err
+
+
+def test_a_server_that_is_busy_for_long_is_not_waited_for(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pages, "asked", 0)
+    with pytest.raises(MynahError, match="answers 429 Too Many Requests"):
+        fetch(f"{server}/come-tomorrow", allow_private=True)
+    assert Pages.asked == 1
 
 
 def test_gzip_is_asked_for_and_unpacked(server: str) -> None:

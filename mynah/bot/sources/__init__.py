@@ -6,12 +6,14 @@ from mynah.bot.kinds import OneOf
 from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
 from mynah.bot.sources.source import Source
+from mynah.bot.sources.telegram import TelegramSource
 
 __all__ = ["KINDS", "AnySource", "Source"]
 
 KINDS: dict[str, type[Source]] = {
     "file": FileSource,
     "feed": FeedSource,
+    "telegram": TelegramSource,
 }
 
 AnySource = Annotated[Source, OneOf(KINDS, default="file")]

@@ -77,7 +77,11 @@ bots:
     ("old", "new", "wanted"),
     [
         ("", "", []),
-        ("url: b", "url: b, kind: feed", ['bots.demo.sources.a.kind must be one of the following: "file"']),
+        (
+            "url: b",
+            "url: b, kind: xyz",
+            ['bots.demo.sources.a.kind must be one of the following: "file", "feed", "telegram"'],
+        ),
         ("outbox", "inbox", ['bots.demo.accounts.tryout.kind must be one of the following: "outbox", "x"']),
         ("kind: x, ", "", ["bots.demo.accounts.news: kind is required"]),
         ("env: NEWS_", "env: news", ["bots.demo.accounts.news.env: Does not match pattern"]),

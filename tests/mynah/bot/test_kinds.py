@@ -20,20 +20,20 @@ from mynah.errors import UsageError
 from tests.kinds import added
 
 
-class FeedSource(Source):
-    """A feed."""
+class RadioSource(Source):
+    """A radio."""
 
-    kind: Literal["feed"]
+    kind: Literal["radio"]
     """What sort of source this is."""
     address: str
-    """Where the feed is."""
+    """Where the radio is."""
     entries: Annotated[int, Unit("entries per reading")] = Field(default=10, ge=1)
     """Entries that are read at most."""
 
 
 @pytest.fixture
-def feed() -> Iterator[None]:
-    with added(SOURCES, "feed", FeedSource):
+def radio() -> Iterator[None]:
+    with added(SOURCES, "radio", RadioSource):
         yield
 
 
@@ -53,28 +53,28 @@ def test_a_kind_is_named_as_its_class_says(kinds: dict[str, type[Kind]]) -> None
         assert section.model_fields["kind"].is_required() == (name != "file")
 
 
-@pytest.mark.usefixtures("feed")
+@pytest.mark.usefixtures("radio")
 def test_a_new_kind_is_read_beside_the_old(tmp_path: Path) -> None:
-    bot = load(written(tmp_path, "{kind: feed, address: here}"))
-    assert bot.sources == {"file": FileSource(url="a.txt"), "news": FeedSource(kind="feed", address="here")}
+    bot = load(written(tmp_path, "{kind: radio, address: here}"))
+    assert bot.sources == {"file": FileSource(url="a.txt"), "news": RadioSource(kind="radio", address="here")}
     assert bot.model_dump(include={"sources"}, exclude_defaults=True)["sources"] == {
         "file": {"url": "a.txt"},
-        "news": {"kind": "feed", "address": "here"},
+        "news": {"kind": "radio", "address": "here"},
     }
     assert Bot.model_validate_json(bot.model_dump_json()) == bot
 
 
-@pytest.mark.usefixtures("feed")
+@pytest.mark.usefixtures("radio")
 @pytest.mark.parametrize(
     ("source", "wanted"),
     [
-        ("{kind: feed, adress: a}", ":6: bots.demo.sources.news.adress: unknown key; did you mean address?"),
-        ("{kind: feed}", ":5: bots.demo.sources.news.address: missing"),
-        ("{kind: feed, address: a, entries: 0}", ":6: bots.demo.sources.news.entries: Input should be greater"),
-        ("{kind: feet, address: a}", ":6: bots.demo.sources.news.kind: unknown kind feet; did you mean feed? "),
-        ("{kind: telegraph}", ":6: bots.demo.sources.news.kind: unknown kind telegraph; known: file, feed"),
+        ("{kind: radio, adress: a}", ":6: bots.demo.sources.news.adress: unknown key; did you mean address?"),
+        ("{kind: radio}", ":5: bots.demo.sources.news.address: missing"),
+        ("{kind: radio, address: a, entries: 0}", ":6: bots.demo.sources.news.entries: Input should be greater"),
+        ("{kind: radius, address: a}", ":6: bots.demo.sources.news.kind: unknown kind radius; did you mean radio? "),
+        ("{kind: xyz}", ":6: bots.demo.sources.news.kind: unknown kind xyz; known: file, feed, telegram, radio"),
         ("{kind: file, address: a}", ":6: bots.demo.sources.news.address: unknown key; known: kind, url"),
-        ("{kynd: feed, url: a}", ":6: bots.demo.sources.news.kynd: unknown key; did you mean kind?"),
+        ("{kynd: radio, url: a}", ":6: bots.demo.sources.news.kynd: unknown key; did you mean kind?"),
     ],
 )
 def test_a_mistake_in_it_has_its_place_without_the_kind(tmp_path: Path, source: str, wanted: str) -> None:
@@ -88,14 +88,14 @@ def test_a_mistake_in_a_source_named_as_its_kind_has_its_place(tmp_path: Path) -
         load(written(tmp_path, "{url: a}"), ["bots.demo.sources.file.urls=b"])
 
 
-@pytest.mark.usefixtures("feed")
+@pytest.mark.usefixtures("radio")
 @pytest.mark.parametrize(
     ("source", "fits"),
     [
         ({"url": "a"}, True),
         ({"kind": "file", "url": "a"}, True),
-        ({"kind": "feed", "address": "a"}, True),
-        ({"kind": "feed", "url": "a"}, False),
+        ({"kind": "radio", "address": "a"}, True),
+        ({"kind": "radio", "url": "a"}, False),
         ({"address": "a"}, False),
         ({"kind": "feet", "address": "a"}, False),
     ],
@@ -107,12 +107,12 @@ def test_the_schemas_know_it(source: dict[str, Any], fits: bool) -> None:
     assert Draft7Validator(bot_part).is_valid(bots) == fits
 
 
-@pytest.mark.usefixtures("feed")
+@pytest.mark.usefixtures("radio")
 def test_the_reference_has_it() -> None:
     assert "| `entries` | entries per reading, 1 or more | `10` | Entries that are read at most. |" in reference()
 
 
 def test_it_is_gone_afterwards() -> None:
-    with added(SOURCES, "feed", FeedSource):
+    with added(SOURCES, "radio", RadioSource):
         pass
-    assert "feed" not in str(BotFile.model_json_schema())
+    assert "radio" not in str(BotFile.model_json_schema())

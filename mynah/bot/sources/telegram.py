@@ -1,0 +1,28 @@
+"""The source `telegram`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from mynah.bot.section import Unit
+from mynah.bot.sources.source import Source
+
+
+def _channel(value: str) -> str:
+    """NAME, @NAME or an address of the channel → NAME."""
+    name = value.strip().removeprefix("https://").removeprefix("t.me/").removeprefix("s/").removeprefix("@").strip("/")
+    if not (name.isascii() and name.replace("_", "").isalnum() and 4 <= len(name) <= 32):
+        raise ValueError(f"{value!r} names no public channel: write its name, as in https://t.me/NAME")
+    return name
+
+
+class TelegramSource(Source):
+    """A public channel on Telegram, by the pages that everybody may read (t.me/s/NAME): no key and no login."""
+
+    kind: Literal["telegram"]
+    """What sort of source this is."""
+    channel: Annotated[str, Unit("name"), AfterValidator(_channel)]
+    """The channel's name or its address."""
+    limit: Annotated[int | None, Unit("posts")] = Field(default=None, ge=1)
+    """How far the first scrape goes back: about so many posts, or to the channel's beginning. Later ones read what is
+    new."""
