@@ -34,12 +34,12 @@ class Preview:
 def scrape(source: TelegramSource, cursor: Cursor | None, settings: Settings) -> Iterator[Page]:
     """The posts that are newer than what was read before, page by page from the newest back.
 
-    The cursor holds `through`, up to which post everything was read; and in the middle of a walk back the `newest`
-    post of that walk, `before` which post it goes on, and how many posts it has `seen`. A walk that was interrupted is
-    ended first, and then what is new since it began is read.
+    The cursor holds the `channel`, and `through`, up to which post everything was read; and in the middle of a walk
+    back the `newest` post of that walk, `before` which post it goes on, and how many posts it has `seen`. A walk that
+    was interrupted is ended first, and then what is new since it began is read.
     Raises MynahError with one line where there is no such channel, or it shows no preview.
     """
-    state = cursor or {"through": 0}
+    state = cursor if cursor and cursor["channel"] == source.channel else {"channel": source.channel, "through": 0}
     while True:
         interrupted = "before" in state
         for page in _walk(source, state, settings):
@@ -58,10 +58,10 @@ def _walk(source: TelegramSource, state: Cursor, settings: Settings) -> Iterator
         seen += len(preview.ids)
         older = preview.before
         if older is None or min(preview.ids, default=0) <= through or (limit and seen >= limit):
-            fresh = [document for document in preview.documents if int(document.id) > through]
-            yield Page(fresh, {"through": max(newest, through)})
+            fresh = [document for document in preview.documents if int(document.id.rpartition("/")[2]) > through]
+            yield Page(fresh, {"channel": source.channel, "through": max(newest, through)})
             return
-        yield Page(preview.documents, {"through": through, "newest": newest, "before": older, "seen": seen})
+        yield Page(preview.documents, {**state, "newest": newest, "before": older, "seen": seen})
         before = older
         time.sleep(PAUSE)
 
@@ -85,8 +85,8 @@ def read_page(data: bytes, channel: str) -> Preview | None:
         return None
     documents, ids = [], []
     for post in page.find_class("tgme_widget_message"):
-        number = re.search(r"/(\d+)$", post.get("data-post", ""))
-        if not number:
+        id = post.get("data-post", "")  # NAME/NUMBER
+        if not (number := re.search(r"/(\d+)$", id)):
             continue
         ids.append(int(number[1]))
         text = _text(post)
@@ -94,7 +94,7 @@ def read_page(data: bytes, channel: str) -> Preview | None:
             views = _number(post.find_class("tgme_widget_message_views"))
             documents.append(
                 Document(
-                    id=number[1],
+                    id=id,
                     text=text,
                     author=_first(post.find_class("tgme_widget_message_from_author")) or channel,
                     created_at=next(iter(post.xpath(".//a[contains(@class, 'message_date')]//time/@datetime")), None),

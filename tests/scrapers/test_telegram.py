@@ -112,7 +112,9 @@ def environment(folder: Path, url: str) -> dict[str, str]:
 
 def stored(bucket: Bucket) -> Counter[int]:
     pages = bucket.names("demo", "raw", "posts")
-    return Counter(int(d.id) for page in pages for d in unpack(bucket.read("demo", "raw", "posts", page)))
+    return Counter(
+        int(d.id.partition("/")[2]) for page in pages for d in unpack(bucket.read("demo", "raw", "posts", page))
+    )
 
 
 def with_text(*ranges: range) -> Counter[int]:
@@ -140,7 +142,7 @@ def test_a_post(tmp_path: Path, url: str, channel: Channel) -> None:
     (page,) = settings.bucket.names("demo", "raw", "posts")
     assert list(unpack(settings.bucket.read("demo", "raw", "posts", page))) == [
         Document(
-            id="7",
+            id="bugurt/7",
             text="БУГУРТ 7\n<ПРИХОДИШЬ> & уходишь",
             author="bugurt",
             created_at="2026-02-28T08:48:01+00:00",
@@ -170,9 +172,17 @@ def test_a_walk_that_was_interrupted_goes_on_and_then_reads_what_is_new(url: str
     channel.post(*range(81, 91))
     rest = list(telegram.scrape(source, second.cursor, settings))
     assert channel.asked == [0, 61, 41, 21, 0]
-    assert rest[-1].cursor == {"through": 90}
-    read = Counter(int(document.id) for page in (first, second, *rest) for document in page.documents)
+    assert rest[-1].cursor == {"channel": "bugurt", "through": 90}
+    read = Counter(int(document.id.partition("/")[2]) for page in (first, second, *rest) for document in page.documents)
     assert read == with_text(range(1, 91))
+
+
+def test_another_channel_is_read_from_its_own_newest_post(url: str, channel: Channel) -> None:
+    channel.post(*range(1, 10))
+    source = TelegramSource.model_validate({"kind": "telegram", "channel": "bugurt"})
+    settings = Settings.read({"MYNAH_ALLOW_PRIVATE": "1", "TELEGRAM_URL": url})
+    (page,) = telegram.scrape(source, {"channel": "another", "through": 1000}, settings)
+    assert len(page.documents) == 9
 
 
 def test_a_channel_that_does_not_exist_is_one_line(tmp_path: Path, url: str) -> None:
@@ -212,7 +222,7 @@ def test_pages_as_telegram_sends_them(shared: Path) -> None:
     assert len(page.documents) == len(page.ids) == 12
     assert page.documents[0].numbers == {"views": 37200}
     assert page.documents[0].text.startswith("В Санкт-Петербурге в небо над городом подняли истребители")
-    reposts = [int(document.id) for document in page.documents if document.repost]
+    reposts = [int(document.id.partition("/")[2]) for document in page.documents if document.repost]
     assert reposts == [70996, 70998, 71006, 71007, 71008]
     found = {}
     for file in folder.glob("message_*.html"):
