@@ -6,13 +6,15 @@ request with `Connection: close`, after which a client opens its next connection
 to go:
 
     0 s       SIGTERM; in a cluster, preStop has waited 5 s before, for the Services to forget the pod
-    0-16 s    requests are answered, new connections too; it ends early, as soon as no connection is open
-    16 s      idle connections are closed
-    16-25 s   what still runs is finished; then it is cancelled
+    0-45 s    requests are answered, new connections too; it ends early, as soon as no connection is open
+    45 s      idle connections are closed
+    45-54 s   what still runs is finished; then it is cancelled
 
-Why 16 s: httpx and the openai client use no connection again that was idle for 5 s, and aiohttp none after 15 s. Who
-has not asked by then is most likely not about to. A rollout does not wait for it: Kubernetes goes on while old pods
-end. After SIGINT a person waits, and idle connections are closed at once.
+Why 45 s: httpx and the openai client use no connection again that was idle for 5 s, and aiohttp none after 15 s; but
+requests keeps some in reserve for as long as they stand, and takes one of them when many requests run at once. The
+longer nobody asked on a connection, the less likely is it just then. (With 16 s, one of 14,000 requests was lost while
+models changed, on an overloaded machine.) A rollout does not wait for it: Kubernetes goes on while old pods end. After
+SIGINT a person waits, and idle connections are closed at once.
 """
 
 import asyncio
@@ -27,8 +29,8 @@ from starlette.types import ASGIApp
 
 from mynah.errors import MynahError
 
-DRAIN_SECONDS = 25.0  # Kubernetes kills after 40: preStop takes 5, the engine may take 5 to stop
-IDLE_SECONDS = 16.0  # of these
+DRAIN_SECONDS = 54.0  # Kubernetes kills after 70: preStop takes 5, the engine may take 5 to stop
+IDLE_SECONDS = 45.0  # of these
 KEEP_ALIVE_SECONDS = 65  # longer than the usual proxy's, which else meets connections that are just being closed
 _LOOK = 0.05  # seconds between two looks whether all clients have gone
 
