@@ -1,6 +1,5 @@
 """The client of a model server: which model it serves, and texts from it."""
 
-import email.utils
 import secrets
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from mynah.errors import MynahError
+from mynah.retry_after import retry_after
 
 if TYPE_CHECKING:
     from mynah.bot import Generate
@@ -100,23 +100,12 @@ def _ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | No
     """The endpoint's answer; of a busy one that says when to come back, the answer then, within `wait` seconds."""
     while True:
         response = client.request(method, path, json=body)
-        pause = _retry_after(response) if response.status_code in BUSY else None
-        if pause is None or pause > wait:
+        said = retry_after(response) if response.status_code in BUSY else None
+        if said is None or (pause := max(PAUSE, said)) > wait:
             return response
         print(f"endpoint {client.base_url} {_says(response)}; again in {pause:.0f} s", file=sys.stderr, flush=True)
         time.sleep(pause)
         wait -= pause
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    """Seconds until a busy server wants to be asked again; None where it does not say."""
-    said = response.headers.get("retry-after", "").strip()
-    if said.isdecimal():
-        return max(PAUSE, float(said))
-    try:
-        return max(PAUSE, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
-    except ValueError:
-        return None
 
 
 def _says(response: httpx.Response) -> str:

@@ -7,13 +7,12 @@ from typing import Any
 import feedparser
 
 from mynah.bot.sources.feed import FeedSource
-from mynah.bucket import fingerprint
 from mynah.document import Document, text_id
 from mynah.errors import MynahError
 from mynah.settings import Settings
-from scrapers.content import read
 from scrapers.markup import plain_text
 from scrapers.page import Cursor, Page
+from scrapers.whole import scrape_whole
 
 READING = 1  # raised when the same feed gives other documents than before, so that feeds are read again
 PARTS = ("content", "summary", "title")  # `auto` takes the first
@@ -24,14 +23,7 @@ def scrape(source: FeedSource, cursor: Cursor | None, settings: Settings) -> Ite
 
     Raises MynahError with one line where there is no feed.
     """
-    how = fingerprint({"reading": READING, **source.model_dump(exclude_defaults=True)})
-    last = cursor if cursor and cursor.get("how") == how else {}
-    content = read(source.url, settings, last.get("version"))
-    if content.data is None:
-        yield Page([], cursor, unchanged=last["documents"])
-        return
-    documents = read_documents(content.data, source)
-    yield Page(documents, {"how": how, "version": content.version, "documents": len(documents)})
+    yield from scrape_whole(source, cursor, settings, READING, lambda data: read_documents(data, source))
 
 
 def read_documents(data: bytes, source: FeedSource) -> list[Document]:

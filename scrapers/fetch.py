@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from mynah.errors import MynahError
+from mynah.retry_after import retry_after
 
 TIMEOUT = httpx.Timeout(10, read=60)  # seconds without a sign of life
 MAX_SECONDS = 300  # for all of it: names, redirects, headers and body
@@ -109,12 +110,12 @@ async def _fetch(url: str, allow_private: bool, version: str | None) -> Fetched:
 
 async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     """The answer to `request`, which is sent again to a server that is busy."""
-    for pause in (*BACK_OFF, None):
+    for pause in BACK_OFF:
         response = await client.send(request, stream=True)
-        asked = response.headers.get("retry-after", "")
-        wait = float(asked) if asked.isdecimal() and pause is not None else pause
-        if response.status_code not in BUSY or wait is None or wait > MAX_WAIT:
-            break
+        said = retry_after(response)
+        wait = pause if said is None else max(0.0, said)
+        if response.status_code not in BUSY or wait > MAX_WAIT:
+            return response
         await response.aclose()
         print(
             f"{request.url.host} answers {response.status_code}: asking it again in {wait:.0f} s",
@@ -122,7 +123,7 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Resp
             flush=True,
         )
         await asyncio.sleep(wait)
-    return response
+    return await client.send(request, stream=True)
 
 
 async def _read(url: str, response: httpx.Response, version: str | None) -> Fetched:

@@ -1,26 +1,23 @@
 """The file source: rows of CSV, JSON, JSON lines or plain text, from wherever the file lies."""
 
 import csv
-import hashlib
 import io
 import json
 import math
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from mynah.bot import FileSource
-from mynah.bucket import fingerprint
 from mynah.document import Document, text_id
 from mynah.errors import MynahError
 from mynah.settings import Settings
-from scrapers.content import read
 from scrapers.page import Cursor, Page
+from scrapers.whole import scrape_whole
 
 TEXT_NAMES = ("text", "tweet", "joke", "body", "content")
 READING = 1  # raised when the same file gives other documents than before, so that files are read again
-PAGE = 1000  # documents
 # JSON may hold halves of characters that UTF-16 writes as two: \ud83d of an emoji that was cut off.
 HALF = re.compile("[\ud800-\udfff]")
 
@@ -31,23 +28,14 @@ def scrape(source: FileSource, cursor: Cursor | None, settings: Settings) -> Ite
     The cursor names the file's content: none of a file that has not changed is read into documents again.
     Raises MynahError with one line where the file is missing, unreadable or not what `source` says it is.
     """
-    how = fingerprint({"reading": READING, **source.model_dump(exclude_defaults=True)})
-    last = cursor if cursor and cursor.get("how") == how else {}
-    content = read(source.url, settings, last.get("version"))
-    if content.data is None:
-        yield Page([], cursor, unchanged=last["documents"])
-        return
-    now = {"how": how, "sha256": hashlib.sha256(content.data).hexdigest(), "version": content.version}
-    if now["sha256"] == last.get("sha256"):
-        yield Page([], {**now, "documents": last["documents"]}, unchanged=last["documents"])
-        return
-    documents, number = read_documents(content.data, source), 0
-    while page := list(islice(documents, PAGE)):
-        number += len(page)
-        yield Page(page, cursor)  # not yet the new one: a scrape killed here reads the file again
-    if not number:
+    yield from scrape_whole(source, cursor, settings, READING, lambda data: _some(read_documents(data, source), source))
+
+
+def _some(documents: Iterator[Document], source: FileSource) -> Iterator[Document]:
+    first = next(documents, None)
+    if first is None:
         raise MynahError(f"{source.url} holds no text")
-    yield Page([], {**now, "documents": number})
+    yield from chain([first], documents)
 
 
 def read_documents(data: bytes, source: FileSource) -> Iterator[Document]:

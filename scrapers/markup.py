@@ -39,7 +39,8 @@ def element_text(element: html.HtmlElement) -> str:
             lines.text(node.text, tag == "pre")
         else:  # of an element, a comment or an instruction: on with what follows it
             lines.block(tag)
-            lines.br(tag == "br")
+            if tag == "br":
+                lines.br()
             if node is not element:
                 lines.text(node.tail)
     return "".join(lines.pieces).rstrip(" ")
@@ -59,12 +60,13 @@ class _Lines:
         if tag in ("td", "th"):
             self._put(" ")
 
-    def br(self, given: bool = True) -> None:
-        self._given += given
+    def br(self) -> None:
+        self._given += 1
 
     def text(self, text: str | None, lines_stay: bool = False) -> None:
         for number, part in enumerate((text or "").split("\n") if lines_stay else [text or ""]):
-            self.br(number > 0)
+            if number:
+                self.br()
             self._put(SPACE.sub(" ", part))
 
     def _put(self, text: str) -> None:

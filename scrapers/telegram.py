@@ -89,7 +89,7 @@ def read_page(data: bytes, channel: str) -> Preview | None:
         if not (number := re.search(r"/(\d+)$", id)):
             continue
         ids.append(int(number[1]))
-        text = _text(post)
+        text = _first(post.find_class("js-message_text"))  # not of what it answers to, nor of a page it links to
         if text and "service_message" not in post.classes:
             views = _number(post.find_class("tgme_widget_message_views"))
             documents.append(
@@ -105,11 +105,6 @@ def read_page(data: bytes, channel: str) -> Preview | None:
     links = page.xpath("//link[@rel='prev']/@href") + page.xpath("//a[contains(@class, 'tme_messages_more')]/@href")
     older = [int(found[1]) for link in links if (found := re.search(r"[?&]before=(\d+)", link))]
     return Preview(documents, ids, min(older, default=None))
-
-
-def _text(post: html.HtmlElement) -> str:
-    """A post's own text: not the one that it answers to, nor that of a page it links to."""
-    return _first(post.find_class("js-message_text"))
 
 
 def _first(found: list[html.HtmlElement]) -> str:

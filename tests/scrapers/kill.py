@@ -12,10 +12,10 @@ from typing import Any
 
 from mynah.bot import load
 from mynah.settings import Settings
-from scrapers import file, scrape, telegram
+from scrapers import scrape, telegram, whole
 
 # Small, so that there are many moments between two pages.
-file.PAGE = 7
+whole.PAGE = 7
 telegram.PAUSE = 0
 scrape.PAGE_DOCUMENTS = 20
 

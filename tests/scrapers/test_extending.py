@@ -3,9 +3,8 @@
 import importlib
 import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +20,7 @@ from mynah.bucket import Bucket
 from mynah.document import unpack
 from scrapers.verbs import scrape
 from tests.kinds import added
+from tests.loopback import served_by
 
 # mynah/bot/sources/guestbook.py
 SECTION = '''\
@@ -92,10 +92,8 @@ def entry(number: int) -> dict[str, Any]:
 @pytest.fixture
 def guestbook() -> Iterator[str]:
     Guestbook.entries, Guestbook.asked = [entry(n) for n in range(1, 26)], []
-    with ThreadingHTTPServer(("127.0.0.1", 0), Guestbook) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}/"
-        http.shutdown()
+    with served_by(Guestbook) as url:
+        yield f"{url}/"
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """The feed source: RSS and Atom, from real servers, broken in the ways that feeds are."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from mynah.settings import Settings
 from scrapers.feed import read_documents
 from scrapers.scrape import Scraped, scrape
 from scrapers.verbs import scrape as verb
+from tests.loopback import served_by
 
 RSS = """\
 <?xml version="1.0" encoding="utf-8"?>
@@ -142,12 +142,8 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/feed"
-        server.shutdown()
-        thread.join()
+    with served_by(Site) as url:
+        yield f"{url}/feed"
 
 
 def test_a_server_sends_a_feed_once_and_what_is_new_is_kept_once(

@@ -4,13 +4,14 @@ import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from mynah.errors import MynahError
 from scrapers import fetch as fetching
 from scrapers.fetch import Fetched, fetch
+from tests.loopback import served_by
 
 Capture = pytest.CaptureFixture[str]
 MEBIBYTE = b"\0" * (1 << 20)
@@ -140,11 +141,9 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}"
+    with served_by(Pages) as url:
+        yield url
         Pages.over.set()
-        http.shutdown()
 
 
 def refused(url: str, wanted: str) -> None:

@@ -19,7 +19,7 @@ from mynah.bucket import Bucket
 from mynah.document import Document, pack, unpack, unpack_cursor
 from mynah.errors import MynahError
 from mynah.settings import Settings
-from scrapers import file, raw
+from scrapers import file, raw, whole
 from scrapers import scrape as scraping
 from scrapers.page import Cursor, Page
 from scrapers.raw import Raw
@@ -72,7 +72,7 @@ def read_pages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_second_scrape_adds_only_what_is_new(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scraping, "PAGE_DOCUMENTS", 10)
-    monkeypatch.setattr(file, "PAGE", 5)
+    monkeypatch.setattr(whole, "PAGE", 5)
     bot, settings = bot_of(texts)
     assert scrape(bot, settings) == Scraped({"texts": 25}, {"texts": 25})
     assert len(pages(settings.bucket)) == 3
@@ -110,7 +110,7 @@ def test_a_changed_file_reads_no_page_but_the_newest(
     texts: Path, read_pages: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scraping, "PAGE_DOCUMENTS", 10)
-    monkeypatch.setattr(file, "PAGE", 5)
+    monkeypatch.setattr(whole, "PAGE", 5)
     bot, settings = bot_of(texts)
     scrape(bot, settings)
     newest = pages(settings.bucket)[-1]
@@ -157,7 +157,7 @@ def test_what_was_written_without_a_cursor_is_read_once(texts: Path, read_pages:
 
 def test_a_page_that_was_removed_takes_its_ids_along(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scraping, "PAGE_DOCUMENTS", 10)
-    monkeypatch.setattr(file, "PAGE", 5)
+    monkeypatch.setattr(whole, "PAGE", 5)
     bot, settings = bot_of(texts)
     scrape(bot, settings)
     last = pages(settings.bucket)[-1]

@@ -5,11 +5,10 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +23,7 @@ from mynah.settings import Settings
 from scrapers import telegram
 from scrapers.scrape import Scraped, scrape
 from scrapers.telegram import read_page
+from tests.loopback import served_by
 
 REPO = Path(__file__).parents[2]
 PER_PAGE = 20
@@ -92,12 +92,8 @@ def url(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         def log_message(self, *_: object) -> None: ...
 
     monkeypatch.setattr(telegram, "PAUSE", 0)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Preview) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with served_by(Preview) as url:
+        yield url
 
 
 def bot_of(folder: Path, url: str, more: str = "", name: str = "bugurt") -> tuple[Bot, Settings]:
