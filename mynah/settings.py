@@ -99,7 +99,7 @@ class Settings:
             self.home.mkdir(parents=True, exist_ok=True)
             probe = self.home / f".probe-{os.getpid()}"
             probe.touch()
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another thread may have been quicker
         except OSError as error:
             raise MynahError(f"MYNAH_HOME={self.home} cannot be written: {error.strerror}; set another") from None
         return self.home
