@@ -9,21 +9,20 @@ import feedparser
 from mynah.bot.sources.feed import FeedSource
 from mynah.document import Document, text_id
 from mynah.errors import MynahError
-from mynah.settings import Settings
 from scrapers.markup import plain_text
-from scrapers.page import Cursor, Page
+from scrapers.page import Context, Cursor, Page
 from scrapers.whole import scrape_whole
 
 READING = 1  # raised when the same feed gives other documents than before, so that feeds are read again
 PARTS = ("content", "summary", "title")  # `auto` takes the first
 
 
-def scrape(source: FeedSource, cursor: Cursor | None, settings: Settings) -> Iterator[Page]:
+def scrape(source: FeedSource, cursor: Cursor | None, context: Context) -> Iterator[Page]:
     """The entries that the feed has now; a server is not asked for one that has not changed.
 
     Raises MynahError with one line where there is no feed.
     """
-    yield from scrape_whole(source, cursor, settings, READING, lambda data: read_documents(data, source))
+    yield from scrape_whole(source, cursor, context, READING, lambda data: read_documents(data, source))
 
 
 def read_documents(data: bytes, source: FeedSource) -> list[Document]:

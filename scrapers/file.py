@@ -12,8 +12,7 @@ from typing import Any
 from mynah.bot import FileSource
 from mynah.document import Document, text_id
 from mynah.errors import MynahError
-from mynah.settings import Settings
-from scrapers.page import Cursor, Page
+from scrapers.page import Context, Cursor, Page
 from scrapers.whole import scrape_whole
 
 TEXT_NAMES = ("text", "tweet", "joke", "body", "content")
@@ -22,13 +21,13 @@ READING = 1  # raised when the same file gives other documents than before, so t
 HALF = re.compile("[\ud800-\udfff]")
 
 
-def scrape(source: FileSource, cursor: Cursor | None, settings: Settings) -> Iterator[Page]:
+def scrape(source: FileSource, cursor: Cursor | None, context: Context) -> Iterator[Page]:
     """The documents of a file, in its order; rows without a text are passed over.
 
     The cursor names the file's content: none of a file that has not changed is read into documents again.
     Raises MynahError with one line where the file is missing, unreadable or not what `source` says it is.
     """
-    yield from scrape_whole(source, cursor, settings, READING, lambda data: _some(read_documents(data, source), source))
+    yield from scrape_whole(source, cursor, context, READING, lambda data: _some(read_documents(data, source), source))
 
 
 def _some(documents: Iterator[Document], source: FileSource) -> Iterator[Document]:

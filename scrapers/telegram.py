@@ -13,7 +13,7 @@ from mynah.errors import MynahError
 from mynah.settings import Settings
 from scrapers.fetch import fetch
 from scrapers.markup import element_text
-from scrapers.page import Cursor, Page
+from scrapers.page import Context, Cursor, Page
 
 PAUSE = 1.0  # seconds between two pages: the history of a large channel is thousands of them
 TIMES = {"K": 1_000, "M": 1_000_000}
@@ -31,7 +31,7 @@ class Preview:
     """Where the page of older posts ends; None where there are none."""
 
 
-def scrape(source: TelegramSource, cursor: Cursor | None, settings: Settings) -> Iterator[Page]:
+def scrape(source: TelegramSource, cursor: Cursor | None, context: Context) -> Iterator[Page]:
     """The posts that are newer than what was read before, page by page from the newest back.
 
     The cursor holds the `channel`, and `through`, up to which post everything was read; and in the middle of a walk
@@ -42,7 +42,7 @@ def scrape(source: TelegramSource, cursor: Cursor | None, settings: Settings) ->
     state = cursor if cursor and cursor["channel"] == source.channel else {"channel": source.channel, "through": 0}
     while True:
         interrupted = "before" in state
-        for page in _walk(source, state, settings):
+        for page in _walk(source, state, context.settings):
             yield page
             state = page.cursor or state
         if not interrupted:

@@ -2,6 +2,7 @@
 
 import click
 
+from mynah.errors import MynahError
 from mynah.options import load, show, verb
 
 
@@ -13,4 +14,10 @@ def scrape(bot: str, overrides: tuple[str, ...], as_json: bool) -> None:
 
     loaded, settings = load(bot, overrides)
     with settings.alone(loaded.name, "scrape"):
-        show(scrape(loaded, settings), as_json)
+        scraped = scrape(loaded, settings)
+    if scraped.found or as_json:
+        show(scraped, as_json)
+    if scraped.failed:
+        raise MynahError(
+            "; ".join(f"bot {loaded.name}, source {name}: {error}" for name, error in scraped.failed.items())
+        )

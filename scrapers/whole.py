@@ -8,9 +8,8 @@ from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
 from mynah.bucket import fingerprint
 from mynah.document import Document
-from mynah.settings import Settings
 from scrapers.content import read
-from scrapers.page import Cursor, Page
+from scrapers.page import Context, Cursor, Page
 
 PAGE = 1000  # documents
 
@@ -18,7 +17,7 @@ PAGE = 1000  # documents
 def scrape_whole(
     source: FileSource | FeedSource,
     cursor: Cursor | None,
-    settings: Settings,
+    context: Context,
     reading: int,
     documents: Callable[[bytes], Iterable[Document]],
 ) -> Iterator[Page]:
@@ -28,7 +27,7 @@ def scrape_whole(
     """
     how = fingerprint({"reading": reading, **source.model_dump(exclude_defaults=True)})
     last = cursor if cursor and cursor.get("how") == how else {}
-    content = read(source.url, settings, last.get("version"))
+    content = read(source.url, context.settings, last.get("version"))
     if content.data is None:
         yield Page([], cursor, unchanged=last["documents"])
         return

@@ -49,15 +49,14 @@ from collections.abc import Iterator
 
 from mynah.bot.sources.guestbook import GuestbookSource
 from mynah.document import Document
-from mynah.settings import Settings
 from scrapers.fetch import fetch
-from scrapers.page import Cursor, Page
+from scrapers.page import Context, Cursor, Page
 
 
-def scrape(source: GuestbookSource, cursor: Cursor | None, settings: Settings) -> Iterator[Page]:
+def scrape(source: GuestbookSource, cursor: Cursor | None, context: Context) -> Iterator[Page]:
     """The entries after the cursor's."""
     last = cursor["last"] if cursor else 0
-    while entries := json.loads(fetch(f"{source.url}?after={last}", settings.allow_private).body or b"[]"):
+    while entries := json.loads(fetch(f"{source.url}?after={last}", context.settings.allow_private).body or b"[]"):
         last = entries[-1]["id"]
         yield Page([Document(id=str(entry["id"]), text=entry["text"]) for entry in entries], {"last": last})
 '''
@@ -132,6 +131,8 @@ def test_it_is_scraped_and_gone_on_with(tmp_path: Path, guestbook: str, monkeypa
         "summary": "visits: 25 documents, 25 new",
         "found": {"visits": 25},
         "new": {"visits": 25},
+        "problems": {},
+        "failed": {},
     }
     Guestbook.entries.append(entry(26))
     Guestbook.asked.clear()

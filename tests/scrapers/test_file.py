@@ -11,10 +11,11 @@ from mynah.document import Document, text_id
 from mynah.errors import MynahError
 from mynah.settings import Settings
 from scrapers.file import scrape
+from scrapers.page import Context
 
 
 def documents(url: object, env: dict[str, str] | None = None, **source: Any) -> list[Document]:
-    pages = scrape(FileSource(url=str(url), **source), None, Settings.read(env or {}))
+    pages = scrape(FileSource(url=str(url), **source), None, Context("demo", "texts", Settings.read(env or {})))
     return [document for page in pages for document in page.documents]
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from mynah.bot import Bot, FileSource, load
 from mynah.bot.sources import KINDS
@@ -19,9 +20,9 @@ from mynah.bucket import Bucket
 from mynah.document import Document, pack, unpack, unpack_cursor
 from mynah.errors import MynahError
 from mynah.settings import Settings
-from scrapers import file, raw, whole
+from scrapers import file, raw, verbs, whole
 from scrapers import scrape as scraping
-from scrapers.page import Cursor, Page
+from scrapers.page import Context, Cursor, Page
 from scrapers.raw import Raw
 from scrapers.scrape import Scraped, scrape
 
@@ -204,7 +205,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[Page | MynahError]:
     """The pages that the source gives next, whatever it is asked."""
     made: list[Page | MynahError] = []
 
-    def give(_source: object, _cursor: Cursor | None, _settings: Settings) -> Iterator[Page]:
+    def give(_source: object, _cursor: Cursor | None, _context: Context) -> Iterator[Page]:
         for page in made:
             if isinstance(page, MynahError):
                 raise page
@@ -224,8 +225,7 @@ def test_a_page_is_kept_with_its_cursor_before_the_next_is_asked_for(
         Page([Document(id="3", text="three")], {"last": 3}),
         MynahError("breaks off"),
     ]
-    with pytest.raises(MynahError, match="^bot demo, source texts: breaks off$"):
-        scrape(bot, settings)
+    assert scrape(bot, settings) == Scraped({}, {}, failed={"texts": "breaks off"})
     kept = [unpack_cursor(settings.bucket.read("demo", "raw", "texts", page)) for page in pages(settings.bucket)]
     assert kept == [{"kind": "file", "cursor": {"last": 1}}, {"kind": "file", "cursor": {"last": 3}}]
     assert Raw(settings.bucket, "demo", "texts", "file").cursor() == {"last": 3}
@@ -235,8 +235,25 @@ def test_a_page_is_kept_with_its_cursor_before_the_next_is_asked_for(
 
 def test_an_empty_source_is_one_line(texts: Path) -> None:
     texts.write_text(" \n\n")
-    with pytest.raises(MynahError, match=r"bot demo, source texts: .*texts\.txt holds no text"):
-        scrape(*bot_of(texts))
+    assert scrape(*bot_of(texts)).failed == {"texts": f"{texts} holds no text"}
+
+
+def test_what_fails_does_not_keep_the_rest_from_being_read(
+    texts: Path, given: list[Page | MynahError], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = texts.with_name("demo.yaml")
+    path.write_text("bots: {demo: {sources: {one: {url: a.txt}, gone: {kind: feed, url: /gone}, two: {url: b.txt}}}}")
+    given.append(Page([Document(id="1", text="x")], {"n": 1}, problems=("@nobody: suspended", "@bird: protected")))
+    done = CliRunner().invoke(verbs.scrape, [str(path), "--json"], env={"MYNAH_HOME": str(texts.with_name("home"))})
+    assert str(done.exception) == "bot demo, source gone: /gone: no such file: check the source's url"
+    assert json.loads(done.stdout) == {
+        "summary": "one: 1 documents, 1 new, 2 problems\ntwo: 1 documents, 1 new, 2 problems\ngone: could not be read",
+        "found": {"one": 1, "two": 1},
+        "new": {"one": 1, "two": 1},
+        "problems": {key: ["@nobody: suspended", "@bird: protected"] for key in ("one", "two")},
+        "failed": {"gone": "/gone: no such file: check the source's url"},
+    }
+    assert done.stderr.splitlines()[0] == "bot demo, source one: @nobody: suspended"
 
 
 @pytest.mark.parametrize("kind", KINDS)
