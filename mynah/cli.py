@@ -106,6 +106,10 @@ def cli() -> None:
                            the account to post to; without them, posts go to a local outbox file
       X_API_URL            another host for X's API, such as `mynah x-simulator`
       TELEGRAM_URL         another host for the pages of Telegram's channels (https://t.me)
+      TELEGRAM_API_ID, TELEGRAM_API_HASH
+                           of my.telegram.org, for channels that are read signed in (a source's `session`)
+      TELEGRAM_SESSION     the session itself, instead of the file that `mynah scrape BOT --login` writes
+      TELEGRAM_SERVER      ADDRESS:PORT to sign in at instead of Telegram's, such as its test servers
 
     \b
     Example:

@@ -86,6 +86,29 @@ class Settings:
         """Where the preview pages of Telegram's channels are."""
         return self.environment.get("TELEGRAM_URL") or "https://t.me"
 
+    def telegram_api(self) -> tuple[int, str]:
+        """The id and the hash of an application of Telegram's API. Raises UsageError where they are not set."""
+        id, secret = (self.environment.get(name, "") for name in ("TELEGRAM_API_ID", "TELEGRAM_API_HASH"))
+        if not id.isdecimal() or not secret:
+            raise UsageError("TELEGRAM_API_ID and TELEGRAM_API_HASH are not set: get them at https://my.telegram.org")
+        return int(id), secret
+
+    @property
+    def telegram_session(self) -> str | None:
+        """The session of an account on Telegram, instead of the file that a source names."""
+        return self.environment.get("TELEGRAM_SESSION") or None
+
+    @property
+    def telegram_server(self) -> tuple[str, int] | None:
+        """Where to sign in instead of Telegram's own servers, such as its test servers. Raises UsageError."""
+        value = self.environment.get("TELEGRAM_SERVER")
+        if not value:
+            return None
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdecimal():
+            raise UsageError(f"TELEGRAM_SERVER={value}: want ADDRESS:PORT, such as 149.154.167.40:443")
+        return host, int(port)
+
     def connect(self) -> "Connection":
         """The database, with every table that this version knows. Raises MynahError."""
         from mynah.database.connection import connect

@@ -17,7 +17,8 @@ def _channel(value: str) -> str:
 
 
 class TelegramSource(Source):
-    """A public channel on Telegram, by the pages that everybody may read (t.me/s/NAME): no key and no login."""
+    """A public channel on Telegram: by the pages that everybody may read (t.me/s/NAME), or with a session, by
+    Telegram's API."""
 
     kind: Literal["telegram"]
     """What sort of source this is."""
@@ -26,3 +27,8 @@ class TelegramSource(Source):
     limit: Annotated[int | None, Unit("posts")] = Field(default=None, ge=1)
     """How far the first scrape goes back: about so many posts, or to the channel's beginning. Later ones read what is
     new."""
+    session: Annotated[str | None, Unit("file")] = Field(default=None, min_length=1)
+    """Read through Telegram's API, as the account whose session lies in this file of `MYNAH_HOME`; `mynah scrape BOT
+    --login` writes it. That gives what the preview pages leave out, and channels that show none. It takes
+    `TELEGRAM_API_ID` and `TELEGRAM_API_HASH` from my.telegram.org. Where `TELEGRAM_SESSION` is set, as from a Secret
+    on a cluster, it is the session itself, and no file is read."""

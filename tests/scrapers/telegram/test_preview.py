@@ -23,10 +23,10 @@ from mynah.settings import Settings
 from scrapers import telegram
 from scrapers.page import Context
 from scrapers.scrape import Scraped, scrape
-from scrapers.telegram import read_page
+from scrapers.telegram.preview import read_page
 from tests.loopback import served_by
 
-REPO = Path(__file__).parents[2]
+REPO = Path(__file__).parents[3]
 PER_PAGE = 20
 POST = """\
 <div class="tgme_widget_message_wrap js-widget_message_wrap"><div
