@@ -106,6 +106,9 @@ def cli() -> None:
                            the account to post to; without them, posts go to a local outbox file
       X_API_URL            another host for X's API, such as `mynah x-simulator`
       TELEGRAM_URL         another host for the pages of Telegram's channels (https://t.me)
+      MASTODON_URL         a server to ask for every account on Mastodon (each account's own)
+      BLUESKY_URL          a server that knows Bluesky's handles (https://public.api.bsky.app)
+      PLC_URL              the directory of Bluesky's accounts (https://plc.directory)
 
     \b
     Example:

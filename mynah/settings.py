@@ -86,6 +86,21 @@ class Settings:
         """Where the preview pages of Telegram's channels are."""
         return self.environment.get("TELEGRAM_URL") or "https://t.me"
 
+    @property
+    def mastodon_url(self) -> str | None:
+        """A server that is asked for every account on Mastodon, not each account's own."""
+        return self.environment.get("MASTODON_URL") or None
+
+    @property
+    def bluesky_url(self) -> str:
+        """Which server of Bluesky is asked what account has a handle."""
+        return self.environment.get("BLUESKY_URL") or "https://public.api.bsky.app"
+
+    @property
+    def plc_url(self) -> str:
+        """The directory of Bluesky's identities: on which server an account lies."""
+        return self.environment.get("PLC_URL") or "https://plc.directory"
+
     def connect(self) -> "Connection":
         """The database, with every table that this version knows. Raises MynahError."""
         from mynah.database.connection import connect
