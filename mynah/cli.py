@@ -110,6 +110,9 @@ def cli() -> None:
                            of my.telegram.org, for channels that are read signed in (a source's `session`)
       TELEGRAM_SESSION     the session itself, instead of the file that `mynah scrape BOT --login` writes
       TELEGRAM_SERVER      ADDRESS:PORT to sign in at instead of Telegram's, such as its test servers
+      MASTODON_URL         a server to ask for every account on Mastodon (each account's own)
+      BLUESKY_URL          a server that knows Bluesky's handles (https://public.api.bsky.app)
+      PLC_URL              the directory of Bluesky's accounts (https://plc.directory)
 
     \b
     Example:

@@ -109,6 +109,21 @@ class Settings:
             raise UsageError(f"TELEGRAM_SERVER={value}: want ADDRESS:PORT, such as 149.154.167.40:443")
         return host, int(port)
 
+    @property
+    def mastodon_url(self) -> str | None:
+        """A server that is asked for every account on Mastodon, not each account's own."""
+        return self.environment.get("MASTODON_URL") or None
+
+    @property
+    def bluesky_url(self) -> str:
+        """Which server of Bluesky is asked what account has a handle."""
+        return self.environment.get("BLUESKY_URL") or "https://public.api.bsky.app"
+
+    @property
+    def plc_url(self) -> str:
+        """The directory of Bluesky's identities: on which server an account lies."""
+        return self.environment.get("PLC_URL") or "https://plc.directory"
+
     def connect(self) -> "Connection":
         """The database, with every table that this version knows. Raises MynahError."""
         from mynah.database.connection import connect

@@ -6,14 +6,18 @@ import socket
 import ssl
 import sys
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from mynah.errors import MynahError
 from mynah.retry_after import retry_after
+
+T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(10, read=60)  # seconds without a sign of life
 MAX_SECONDS = 300  # for all of it: names, redirects, headers and body
@@ -44,10 +48,41 @@ def fetch(url: str, allow_private: bool = False, version: str | None = None) -> 
     A server that is busy is asked again, a few times. Raises MynahError with one line where the addresses are not so,
     where there is no good answer, or too long a one.
     """
+    headers = {}
+    if version:  # told apart as If-Range does (RFC 9110, 13.1.5)
+        headers["If-None-Match" if '"' in version[:3] else "If-Modified-Since"] = version
 
-    async def bounded() -> Fetched:
+    async def read(response: httpx.Response) -> Fetched:
+        if response.status_code == httpx.codes.NOT_MODIFIED and version:
+            return Fetched(None, version)
+        response.raise_for_status()
+        body = await _body(url, response)
+        return Fetched(body, response.headers.get("etag") or response.headers.get("last-modified"))
+
+    return _within_limits(url, lambda: _ask(url, allow_private, headers, _send, read))
+
+
+def ask(url: str, allow_private: bool = False, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    """What an http(s) address answers, good or not, with its whole body: `fetch` that does not wait for a busy server.
+
+    Raises MynahError with one line where there is no answer, or too long a one.
+    """
+
+    async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+        return await client.send(request, stream=True)
+
+    async def read(response: httpx.Response) -> httpx.Response:
+        body = await _body(url, response)
+        kept = [(name, value) for name, value in response.headers.items() if name != "content-encoding"]
+        return httpx.Response(response.status_code, headers=kept, content=body, request=response.request)
+
+    return _within_limits(url, lambda: _ask(url, allow_private, headers or {}, send, read))
+
+
+def _within_limits(url: str, asked: Callable[[], Awaitable[T]]) -> T:
+    async def bounded() -> T:
         async with asyncio.timeout(MAX_SECONDS):
-            return await _fetch(url, allow_private, version)
+            return await asked()
 
     try:
         return asyncio.run(bounded())
@@ -62,7 +97,13 @@ def fetch(url: str, allow_private: bool = False, version: str | None = None) -> 
         raise MynahError(f"{url}: {where} gives no whole answer: {error or type(error).__name__}") from None
 
 
-async def _fetch(url: str, allow_private: bool, version: str | None) -> Fetched:
+async def _ask(
+    url: str,
+    allow_private: bool,
+    headers: Mapping[str, str],
+    send: Callable[[httpx.AsyncClient, httpx.Request], Awaitable[httpx.Response]],
+    read: Callable[[httpx.Response], Awaitable[T]],
+) -> T:
     async def check_before(request: httpx.Request) -> None:
         host = request.url.host
         try:
@@ -85,27 +126,30 @@ async def _fetch(url: str, allow_private: bool, version: str | None) -> Fetched:
             )
 
     hooks: dict[str, list[Callable[..., object]]] = {"request": [check_before], "response": [check_after]}
-    headers = {"Accept-Encoding": "gzip"}
-    if version:  # told apart as If-Range does (RFC 9110, 13.1.5)
-        headers["If-None-Match" if '"' in version[:3] else "If-Modified-Since"] = version
     # Proxies of the environment only with allow_private: the addresses checked would be the proxy's.
     async with httpx.AsyncClient(
-        transport=httpx.AsyncHTTPTransport(retries=2, verify=ssl.create_default_context()),
+        transport=httpx.AsyncHTTPTransport(retries=2, verify=_trusted()),
         timeout=TIMEOUT,
         event_hooks={} if allow_private else hooks,
         trust_env=allow_private,
     ) as client:
-        request = client.build_request("GET", url, headers=headers)
+        request = client.build_request("GET", url, headers={**headers, "Accept-Encoding": "gzip"})
         for _ in range(MAX_REDIRECTS):
             # httpx, when it follows a redirect itself, first reads the body that comes with it, however long.
-            response = await _send(client, request)
+            response = await send(client, request)
             try:
                 if response.next_request is None:
-                    return await _read(url, response, version)
+                    return await read(response)
                 request = response.next_request
             finally:
                 await response.aclose()
     raise MynahError(f"{url}: is redirected more than {MAX_REDIRECTS} times")
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The system's certificates; to read them takes longer than many a download."""
+    return ssl.create_default_context()
 
 
 async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
@@ -126,11 +170,8 @@ async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Resp
     return await client.send(request, stream=True)
 
 
-async def _read(url: str, response: httpx.Response, version: str | None) -> Fetched:
-    """The body of a good answer, as long as it is not too long."""
-    if response.status_code == httpx.codes.NOT_MODIFIED and version:
-        return Fetched(None, version)
-    response.raise_for_status()
+async def _body(url: str, response: httpx.Response) -> bytes:
+    """The body of an answer, as long as it is not too long."""
     promised = response.headers.get("content-length", "")
     body = bytearray()
     if not (promised.isdecimal() and int(promised) > MAX_BYTES):
@@ -139,7 +180,7 @@ async def _read(url: str, response: httpx.Response, version: str | None) -> Fetc
             if len(body) > MAX_BYTES:
                 break
         else:
-            return Fetched(bytes(body), response.headers.get("etag") or response.headers.get("last-modified"))
+            return bytes(body)
     raise MynahError(f"{url}: is longer than {MAX_BYTES >> 20} MiB: download it yourself, and name the file")
 
 

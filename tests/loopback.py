@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 def served_by(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """Have `handler` answer on a free port; yields the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))  # seconds until it sees its end
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

@@ -92,4 +92,6 @@ class Client:
             except AuthKeyNotFound:
                 raise MynahError(f"Telegram no longer knows the session: {LOGIN}") from None
             except (OSError, TimeoutError, errors.ServerError) as error:
-                raise MynahError(f"Telegram gives no answer ({str(error) or 'none in time'}): try again later") from None
+                raise MynahError(
+                    f"Telegram gives no answer ({str(error) or 'none in time'}): try again later"
+                ) from None

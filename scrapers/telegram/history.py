@@ -1,6 +1,6 @@
 """A channel's history through Telegram's API, by an account's session."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from telethon import errors
@@ -11,13 +11,13 @@ from mynah.document import Document
 from mynah.errors import MynahError, UsageError
 from mynah.settings import Settings
 from scrapers.telegram.client import LOGIN, Client, session_file
-from scrapers.telegram.posts import Posts
+from scrapers.walk import Id, Read, Stretch
 
 PAGE = 100  # posts: as many as Telegram gives at once
 
 
 @contextmanager
-def reader(source: TelegramSource, session: str, settings: Settings) -> Iterator[Callable[[int | None], Posts]]:
+def reader(source: TelegramSource, session: str, settings: Settings) -> Iterator[Read]:
     """Reads the posts of `source`'s channel before one, or the newest; `session` names the session's file.
 
     Raises MynahError with one line where the session or the channel cannot be used.
@@ -30,18 +30,18 @@ def reader(source: TelegramSource, session: str, settings: Settings) -> Iterator
         except (ValueError, errors.UsernameInvalidError):
             raise MynahError(f"Telegram has no channel {source.channel}: check its name") from None
 
-        def read(before: int | None) -> Posts:
+        def read(before: Id | None) -> Stretch:
             try:
                 messages = client.ask(lambda: client.telethon.get_messages(channel, limit=PAGE, offset_id=before or 0))
             except errors.ChannelPrivateError:
                 raise MynahError(f"{source.channel} is private: let the session's account join it") from None
-            ids = [message.id for message in messages]
-            documents = [
-                _document(source.channel, message)
+            posts: dict[Id, Document | None] = {
+                message.id: None
+                if isinstance(message, MessageService) or not message.message
+                else _document(source.channel, message)
                 for message in reversed(messages)
-                if not isinstance(message, MessageService) and message.message
-            ]
-            return Posts(documents, ids, min(ids) if len(ids) == PAGE else None)
+            }
+            return Stretch(posts, min(posts) if len(posts) == PAGE else None)
 
         yield read
 

@@ -5,6 +5,7 @@ Without CALLS, scrape to the end and print how many calls of functions that was.
 
 import os
 import signal
+import subprocess
 import sys
 from itertools import count
 from pathlib import Path
@@ -12,15 +13,24 @@ from typing import Any
 
 from mynah.bot import load
 from mynah.settings import Settings
-from scrapers import scrape, telegram, whole
+from scrapers import mastodon, scrape, telegram, whole
 
-# Small, so that there are many moments between two pages.
-whole.PAGE = 7
-telegram.PAUSE = 0
-scrape.PAGE_DOCUMENTS = 20
+REPO = Path(__file__).parents[2]
+
+
+def killed(bot: Path, env: dict[str, str], *at: int) -> "subprocess.CompletedProcess[str]":
+    """What becomes of a scrape that is killed at a call of a function."""
+    command = [sys.executable, "-m", "tests.scrapers.kill", str(bot), *map(str, at)]
+    env = os.environ | env | {"PYTHONPATH": str(REPO)}
+    return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
 
 
 def main(bot: str, at: int | None = None) -> None:
+    # Small, so that there are many moments between two pages.
+    whole.PAGE = 7
+    scrape.PAGE_DOCUMENTS = 20
+    mastodon.PAGE = 5
+    mastodon.PAUSE = telegram.PAUSE = 0
     loaded, settings = load(Path(bot)), Settings.read(os.environ)
     calls = count(1)
     made = 0
@@ -38,4 +48,5 @@ def main(bot: str, at: int | None = None) -> None:
     print(made)
 
 
-main(sys.argv[1], *map(int, sys.argv[2:]))
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -25,6 +25,7 @@ from scrapers import scrape as scraping
 from scrapers.page import Context, Cursor, Page
 from scrapers.raw import Raw
 from scrapers.scrape import Scraped, scrape
+from tests.scrapers.kill import killed
 
 REPO = Path(__file__).parents[2]
 
@@ -261,20 +262,13 @@ def test_every_kind_has_a_module_of_its_name(kind: str) -> None:
     assert callable(getattr(__import__(f"scrapers.{kind}", fromlist=["scrape"]), "scrape", None))
 
 
-def killed(texts: Path, home: Path, *at: int) -> "subprocess.CompletedProcess[str]":
-    """What becomes of a scrape that is killed at a call of a function."""
-    command = [sys.executable, "-m", "tests.scrapers.kill", str(texts.with_name("demo.yaml")), *map(str, at)]
-    env = os.environ | {"MYNAH_HOME": str(home), "PYTHONPATH": str(REPO)}
-    return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
     """How many calls a scrape of 150 texts takes."""
     texts = tmp_path_factory.mktemp("undisturbed") / "texts.txt"
     write(texts, range(150))
     _, settings = bot_of(texts)
-    done = killed(texts, settings.home)
+    done = killed(texts.with_name("demo.yaml"), {"MYNAH_HOME": str(settings.home)})
     assert len(pages(settings.bucket)) == 8
     return int(done.stdout)
 
@@ -287,7 +281,7 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(texts: Path, calls: int,
     bot, settings = bot_of(texts)
     for last in (150, 200):
         write(texts, range(last))
-        ended = killed(texts, settings.home, chance.randrange(1, calls))
+        ended = killed(texts.with_name("demo.yaml"), {"MYNAH_HOME": str(settings.home)}, chance.randrange(1, calls))
         assert ended.returncode in (-signal.SIGKILL, 0)  # what is left to do may take fewer calls
     scrape(bot, settings)
     assert Counter(stored(settings.bucket)) == Counter(f"text number {n}" for n in range(200))

@@ -5,6 +5,7 @@ from typing import Annotated
 from mynah.bot.kinds import OneOf
 from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
+from mynah.bot.sources.mastodon import MastodonSource
 from mynah.bot.sources.source import Source
 from mynah.bot.sources.telegram import TelegramSource
 
@@ -14,6 +15,7 @@ KINDS: dict[str, type[Source]] = {
     "file": FileSource,
     "feed": FeedSource,
     "telegram": TelegramSource,
+    "mastodon": MastodonSource,
 }
 
 AnySource = Annotated[Source, OneOf(KINDS, default="file")]

@@ -1,11 +1,8 @@
 """Channels through Telegram's API: Telethon itself, signed in at a server that speaks MTProto."""
 
-import os
 import random
 import signal
 import stat
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +23,7 @@ from scrapers.scrape import Scraped, scrape
 from scrapers.telegram import client
 from simulators.telegram.handshake import PUBLIC_PEM
 from simulators.telegram.server import Telegram, post, serving
-
-REPO = Path(__file__).parents[3]
+from tests.scrapers.kill import killed
 
 
 @pytest.fixture(scope="module")
@@ -261,12 +257,6 @@ def test_a_bot_without_a_session_needs_no_login(tmp_path: Path, environment: dic
     assert str(done.exception) == "bot demo needs no login: no source of kind telegram names a session"
 
 
-def killed(folder: Path, environment: dict[str, str], *call: int) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tests.scrapers.kill", str(folder / "demo.yaml"), *map(str, call)]
-    env = os.environ | environment | {"PYTHONPATH": str(REPO)}
-    return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(
     there: Telegram, environment: dict[str, str], tmp_path: Path, session: str
@@ -276,12 +266,12 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(
     environment |= {"TELEGRAM_SESSION": session}
     bot, settings = bot_of(tmp_path, environment)
     there.channels["bugurt"] = [post(id, f"text {id}") for id in range(1, 1001)]
-    calls = int(killed(tmp_path, environment | {"MYNAH_HOME": str(tmp_path / "whole")}).stdout)
+    calls = int(killed(tmp_path / "demo.yaml", environment | {"MYNAH_HOME": str(tmp_path / "whole")}).stdout)
     there.asked.clear()
     kills = 0
     for last in (1001, 1150, 1300, 1301, 1450):
         there.channels["bugurt"] = [post(id, f"text {id}") for id in range(1, last)]
-        ended = killed(tmp_path, environment, chance.randrange(calls // 10, calls // 2))
+        ended = killed(tmp_path / "demo.yaml", environment, chance.randrange(calls // 10, calls // 2))
         assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
         kills += ended.returncode != 0
     scrape(bot, settings)

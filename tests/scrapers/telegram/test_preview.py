@@ -1,10 +1,7 @@
 """The telegram source: a channel's preview pages, read from a stand-in that serves them as Telegram does."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from html import escape
@@ -25,8 +22,8 @@ from scrapers.page import Context
 from scrapers.scrape import Scraped, scrape
 from scrapers.telegram.preview import read_page
 from tests.loopback import served_by
+from tests.scrapers.kill import killed
 
-REPO = Path(__file__).parents[3]
 PER_PAGE = 20
 POST = """\
 <div class="tgme_widget_message_wrap js-widget_message_wrap"><div
@@ -215,16 +212,17 @@ def test_pages_as_telegram_sends_them(shared: Path) -> None:
     page = read_page((folder / "full.html").read_bytes(), "topwar_official")
     assert page is not None
     assert page.before == 70989
-    assert len(page.documents) == len(page.ids) == 12
-    assert page.documents[0].numbers == {"views": 37200}
-    assert page.documents[0].text.startswith("В Санкт-Петербурге в небо над городом подняли истребители")
-    reposts = [int(document.id.partition("/")[2]) for document in page.documents if document.repost]
+    documents = [document for document in page.posts.values() if document]
+    assert len(documents) == len(page.posts) == 12
+    assert documents[0].numbers == {"views": 37200}
+    assert documents[0].text.startswith("В Санкт-Петербурге в небо над городом подняли истребители")
+    reposts = [int(document.id.partition("/")[2]) for document in documents if document.repost]
     assert reposts == [70996, 70998, 71006, 71007, 71008]
     found = {}
     for file in folder.glob("message_*.html"):
         message = read_page(b"<div class=tgme_channel_history>" + file.read_bytes(), "channel")
         assert message is not None
-        found[file.stem] = [document.text.partition("\n")[0] for document in message.documents]
+        found[file.stem] = [document.text.partition("\n")[0] for document in message.posts.values() if document]
     assert found == {
         "message_link_preview": ["https://vnnews.ru/georgiy-zotov-okkupaciya-volosatym-kr/"],
         "message_media_forwarded_from": ["Британская разведка выяснила, почему Ким Чен Ын начал выводить дочку в свет"],
@@ -234,12 +232,6 @@ def test_pages_as_telegram_sends_them(shared: Path) -> None:
         "message_voice": ["Обсудили:"],
         "message_with_from_author": ["test"],
     }
-
-
-def killed(folder: Path, url: str, *call: int) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tests.scrapers.kill", str(folder / "demo.yaml"), *map(str, call)]
-    env = os.environ | environment(folder, url) | {"PYTHONPATH": str(REPO)}
-    return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
@@ -252,13 +244,13 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(
     channel.post(*range(1, 201))
     (tmp_path / "whole").mkdir()
     bot_of(tmp_path / "whole", url)
-    calls = int(killed(tmp_path / "whole", url).stdout)
+    calls = int(killed(tmp_path / "whole/demo.yaml", environment(tmp_path / "whole", url)).stdout)
     channel.asked.clear()
     bot, settings = bot_of(tmp_path, url)
     kills = 0
     for last in (201, 230, 231, 260):
         channel.post(*range(201, last))
-        ended = killed(tmp_path, url, chance.randrange(calls // 10, calls // 2))
+        ended = killed(tmp_path / "demo.yaml", environment(tmp_path, url), chance.randrange(calls // 10, calls // 2))
         assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
         kills += ended.returncode != 0
     scrape(bot, settings)
