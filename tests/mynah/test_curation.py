@@ -87,7 +87,7 @@ def test_every_action_on_every_state_is_done_or_one_line(connection: Connection,
         assert after.judgement == after.state == action
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     state=st.sampled_from([*STATES, "refused", "returned"]),
     actions=st.lists(
@@ -234,7 +234,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=8).map(" ".join)),
     links=st.booleans(),

@@ -117,7 +117,7 @@ def test_speed_is_compared_only_with_a_model_that_answers(
     bot: Bot, bucket: Bucket, connection: Connection, service: InferenceService, stand_in: StandIn, history: None
 ) -> None:
     hasty = bot.model_copy(update={"promote": Promote(max_slowdown=2)})
-    stand_in.models[NEW] = Model(seconds=2)
+    stand_in.models[NEW] = Model(seconds=1)
     with pytest.raises(MynahError, match=r"more than promote.max_slowdown \(2\) times as long"):
         promote(hasty, bucket, connection, service)
     is_settled(connection, stand_in, NOW)
