@@ -39,13 +39,8 @@ def scrape(source: MastodonSource, cursor: Cursor | None, context: Context) -> I
         )
         found = _asked(dict, server, "account_lookup", account)
         own = str(found.get("id"))
-        problems = []
         if moved := found.get("moved"):
-            problems.append(f"moved to {moved.get('url')}: name that one too")
-        if found.get("statuses_count") == 0 and state.get("through"):
-            problems.append("gave posts before, and has none now: look at it")
-        if problems:
-            yield Page([], None, problems=tuple(problems))
+            yield Page([], None, problems=(f"moved to {moved.get('url')}: name that one too",))
         if state.get("id") != own:
             state = {}  # on another server, or of another who took the name, posts have other ids
 

@@ -35,6 +35,7 @@ def walk(state: Cursor, limit: int | None, read: Read) -> Iterator[Page]:
     """The posts that are newer than `through`; the first time, about `limit` of them. Pages hold the next state.
 
     A page in the middle that came back empty is asked for again by the next walk: only then is it the end.
+    Raises MynahError with one line where there were posts and are none now.
     """
     if (again := state.get("again")) and "before" not in state:
         state = {**again, "newest": state["through"], "empty": True}
@@ -53,6 +54,8 @@ def _back(state: Cursor, limit: int | None, read: Read) -> Iterator[Page]:
     seen = seen or 0
     while True:
         found = read(before)
+        if not found.posts and before is None and through:
+            raise MynahError("gave posts before, and gives none now: look at it; it is asked again next time")
         if not found.posts and before is not None and not confirmed:
             again = {"through": (again or state).get("through"), "before": before, "seen": seen}
         newest, seen, confirmed = max((newest, *found.posts), key=_order), seen + len(found.posts), False

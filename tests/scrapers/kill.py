@@ -13,7 +13,7 @@ from typing import Any
 
 from mynah.bot import load
 from mynah.settings import Settings
-from scrapers import mastodon, scrape, telegram, whole
+from scrapers import bluesky, mastodon, scrape, telegram, whole
 
 REPO = Path(__file__).parents[2]
 
@@ -29,8 +29,8 @@ def main(bot: str, at: int | None = None) -> None:
     # Small, so that there are many moments between two pages.
     whole.PAGE = 7
     scrape.PAGE_DOCUMENTS = 20
-    mastodon.PAGE = 5
-    mastodon.PAUSE = telegram.PAUSE = 0
+    bluesky.PAGE = mastodon.PAGE = 5
+    bluesky.PAUSE = mastodon.PAUSE = telegram.PAUSE = 0
     loaded, settings = load(Path(bot)), Settings.read(os.environ)
     calls = count(1)
     made = 0

@@ -38,7 +38,7 @@ class Instance:
         self.lookup: tuple[int, dict[str, str], bytes] | None = None
 
     def join(self, name: str, id: str) -> None:
-        self.accounts[name] = {"id": id, "acct": name.partition("@")[0], "statuses_count": 1}
+        self.accounts[name] = {"id": id, "acct": name.partition("@")[0]}
         self.posts[id] = {}
 
     def post(self, id: str, *numbers: int, **more: Any) -> None:
@@ -216,16 +216,22 @@ def test_a_private_address_is_not_asked(tmp_path: Path, url: str, instance: Inst
     assert "leads to the private address 127.0.0.1" in scrape(bot, settings).failed["posts"]
 
 
-def test_an_account_that_moved_or_lost_its_posts_is_said(tmp_path: Path, url: str, instance: Instance) -> None:
+def test_an_account_that_moved_or_lost_its_posts_is_said(
+    tmp_path: Path, url: str, instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
     instance.post("1", 7)
     bot, settings = bot_of(tmp_path, url)
     scrape(bot, settings)
     instance.posts["1"].clear()
-    instance.accounts[ANA] |= {"statuses_count": 0, "moved": {"url": "https://trees.example/@ana"}}
-    assert scrape(bot, settings).problems["posts"] == [
-        f"{ANA}: moved to https://trees.example/@ana: name that one too",
-        f"{ANA}: gave posts before, and has none now: look at it",
-    ]
+    instance.accounts[ANA] |= {"moved": {"url": "https://trees.example/@ana"}}
+    said = scrape(bot, settings)
+    assert (
+        capsys.readouterr().err
+        == f"bot demo, source posts: {ANA}: moved to https://trees.example/@ana: name that one too\n"
+    )
+    assert said.failed == {
+        "posts": f"{ANA}: gave posts before, and gives none now: look at it; it is asked again next time"
+    }
 
 
 def test_a_limit_is_waited_for_until_its_end(

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from mynah.bot.kinds import OneOf
+from mynah.bot.sources.bluesky import BlueskySource
 from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
 from mynah.bot.sources.mastodon import MastodonSource
@@ -16,6 +17,7 @@ KINDS: dict[str, type[Source]] = {
     "feed": FeedSource,
     "telegram": TelegramSource,
     "mastodon": MastodonSource,
+    "bluesky": BlueskySource,
 }
 
 AnySource = Annotated[Source, OneOf(KINDS, default="file")]
