@@ -6,13 +6,19 @@ from mynah.errors import MynahError
 from mynah.options import load, show, verb
 
 
-@click.command(epilog="Example: mynah scrape fortune")
+@click.command(epilog="Examples: mynah scrape fortune · mynah scrape astrology --estimate")
+@click.option("--estimate", "estimate_only", is_flag=True, help="Only tell what it would cost; read nothing.")
 @verb
-def scrape(bot: str, overrides: tuple[str, ...], as_json: bool) -> None:
+def scrape(bot: str, overrides: tuple[str, ...], as_json: bool, estimate_only: bool) -> None:
     """Read the bot's sources into the bucket; nothing is written twice."""
+    loaded, settings = load(bot, overrides)
+    if estimate_only:
+        from scrapers.cost import estimate
+
+        show(estimate(loaded, settings), as_json)
+        return
     from scrapers.scrape import scrape
 
-    loaded, settings = load(bot, overrides)
     with settings.alone(loaded.name, "scrape"):
         scraped = scrape(loaded, settings)
     if scraped.found or as_json:

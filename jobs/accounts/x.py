@@ -7,7 +7,6 @@ whether the post exists; a fresh post may be missing from the timeline for some 
 
 import html
 import re
-import ssl
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ from mynah import bot as bot_file
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from mynah.settings import X_KEYS, Settings
-from mynah.x_client import api_address, brief, open_client, said, short
+from mynah.x_client import api_address, brief, never_sent, open_client, said, short
 
 if TYPE_CHECKING:  # imported when the account is first used
     import requests
@@ -69,7 +68,7 @@ class XAccount:
         except tweepy.HTTPException as error:
             return _outcome(error.response)
         except Exception as error:  # whatever it is, the request may have reached X, unless there was no connection
-            if _never_sent(error):
+            if never_sent(error):
                 return Unavailable(f"no connection to {self._api} ({brief(error)})")
             return Unknown(f"the answer was lost ({brief(error)})")
         return Posted(self._published(id))
@@ -168,19 +167,6 @@ def _reset(headers: Any) -> datetime | None:
         if reset.isdecimal() and (limit == "x-rate-limit" or headers.get(f"{limit}-remaining") == "0"):
             return datetime.fromtimestamp(int(reset), UTC)
     return None
-
-
-def _never_sent(error: BaseException) -> bool:
-    """Whether a request failed before any of it was sent: no name, no route, no proxy, no trusted certificate."""
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
-
-    causes: list[object] = [error]
-    for cause in causes:
-        if isinstance(cause, NewConnectionError | ConnectTimeoutError | ProxyError | ssl.SSLCertVerificationError):
-            return True
-        if isinstance(cause, BaseException) and len(causes) < 8:
-            causes += [getattr(cause, "reason", None), *cause.args[:1]]
-    return False
 
 
 def _same(text: str, post: dict[str, Any]) -> bool | None:

@@ -4,6 +4,7 @@ Dollars are Decimal. A month is a calendar month in UTC, by the database's clock
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +19,14 @@ _SAME_DAY = """
   = ((clock_timestamp() + interval '5 minutes') AT TIME ZONE 'UTC')::date
 """
 _THIS_MONTH = "reserved_at >= date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How a request is sent, and what it costs at most."""
+
+    parameters: dict[str, Any]
+    most: Decimal
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,11 @@ class Reservation:
 
 
 def reserve(
-    connection: Connection, bot: str, source: str, request: str, sent: dict[str, Any], most: Decimal, cap: Decimal
+    connection: Connection, bot: str, source: str, request: str, cap: Decimal, how: Callable[[Decimal], Sent | None]
 ) -> Reservation | None:
-    """Reserve what a request costs at most, before it is sent; None where the month's spend would pass `cap`.
+    """Reserve what a request costs at most, before it is sent; None where the rest of the month's `cap` is too small.
 
+    `how` is told the rest, and says how the request is sent for that; None where it cannot be.
     A reservation that a killed process left today for the same request is taken up again: send what *it* says, for then
     the service charges nothing twice.
     """
@@ -56,14 +66,18 @@ def reserve(
             """,  # noqa: S608 — nothing in it comes from outside
             key,
         ).fetchone()
-        if left or spent(connection, bot) + most > cap:
+        if left:
             return left
+        rest = cap - spent(connection, bot)
+        sent = how(rest)
+        if sent is None or sent.most > rest:
+            return None
         return cursor.execute(
             """
             INSERT INTO spend (bot, source, request, sent, cost)
             VALUES (%(bot)s, %(source)s, %(request)s, %(sent)s, %(most)s) RETURNING *
             """,
-            {**key, "sent": json.dumps(sent), "most": most},
+            {**key, "sent": json.dumps(sent.parameters), "most": sent.most},
         ).fetchone()
 
 

@@ -7,6 +7,7 @@ from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
 from mynah.bot.sources.source import Source
 from mynah.bot.sources.telegram import TelegramSource
+from mynah.bot.sources.x import XSource
 
 __all__ = ["KINDS", "AnySource", "Source"]
 
@@ -14,6 +15,7 @@ KINDS: dict[str, type[Source]] = {
     "file": FileSource,
     "feed": FeedSource,
     "telegram": TelegramSource,
+    "x": XSource,
 }
 
 AnySource = Annotated[Source, OneOf(KINDS, default="file")]

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from mynah.database import spend
 from mynah.database.connection import Connection, connect
-from mynah.database.spend import Reservation
+from mynah.database.spend import Reservation, Sent
 
 ONE = Decimal(1)
 
 
 def reserve(connection: Connection, request: str = "page 1", most: Decimal = ONE, cap: int = 5) -> Reservation | None:
-    return spend.reserve(connection, "demo", "birds", request, {"size": 100}, most, Decimal(cap))
+    return spend.reserve(connection, "demo", "birds", request, Decimal(cap), lambda rest: Sent({"size": 100}, most))
 
 
 def reserved(connection: Connection, request: str = "page 1", most: Decimal = ONE) -> Reservation:
@@ -31,7 +31,7 @@ def test_no_more_is_reserved_than_the_cap(connection: Connection) -> None:
     assert spend.spent(connection, "demo") == Decimal("3.2")
     assert reserve(connection, "page 2", Decimal("1.8"))
     assert reserve(connection, "page 3", Decimal("0.000001")) is None
-    assert spend.reserve(connection, "another", "birds", "page 3", {}, ONE, ONE)
+    assert spend.reserve(connection, "another", "birds", "page 3", ONE, lambda rest: Sent({}, rest))
 
 
 def test_what_it_did_cost_counts_once_it_is_known(connection: Connection) -> None:
@@ -44,10 +44,10 @@ def test_what_it_did_cost_counts_once_it_is_known(connection: Connection) -> Non
 
 def test_a_reservation_that_was_left_is_taken_up_on_the_same_day(connection: Connection) -> None:
     first = reserved(connection)
-    again = spend.reserve(connection, "demo", "birds", "page 1", {"size": 5}, ONE, Decimal(0))
+    again = spend.reserve(connection, "demo", "birds", "page 1", Decimal(0), lambda rest: None)
     assert again == first
     assert reserved(connection, "page 2").id != first.id
-    assert spend.reserve(connection, "demo", "bees", "page 1", {}, ONE, Decimal(5)) != first
+    assert spend.reserve(connection, "demo", "bees", "page 1", Decimal(5), lambda rest: Sent({}, ONE)) != first
     assert spend.spent(connection, "demo") == 3
 
 
