@@ -76,6 +76,10 @@ class Settings:
             raise UsageError(f"{', '.join(missing)} not set: posting to X needs all of {', '.join(keys)}, or none")
         return None if missing else tuple(keys.values())
 
+    def x_bearer_token(self, prefix: str = "") -> str | None:
+        """The token with which an app reads X, from the variable that begins with `prefix`."""
+        return self.environment.get(f"{prefix}X_BEARER_TOKEN") or None
+
     @property
     def x_api_url(self) -> str | None:
         """Another host for X's API."""

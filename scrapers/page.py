@@ -29,6 +29,8 @@ class Context:
     name: str
     """The source's name in the bot file."""
     settings: Settings
+    max_cost_usd: float = 0.0
+    """What the bot's sources may cost this month together, where they cost anything."""
 
 
 @dataclass(frozen=True)

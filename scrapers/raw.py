@@ -6,6 +6,9 @@
 
 The pages are the truth. The hidden two only save work: where they are missing or older than the pages, the source is
 asked again, or the pages are read again.
+
+A long cursor, of thousands of accounts, does not stand in every page: a page may name one before it that holds a whole
+cursor, and what has changed since.
 """
 
 import hashlib
@@ -16,13 +19,16 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from mynah.bucket import Bucket, fingerprint
 from mynah.document import Document, pack, unpack, unpack_cursor
+from scrapers.cursor import difference, merged
 from scrapers.page import Cursor
 
 CURSOR, IDS = ".cursor", ".ids"
 FORM = f"8 bytes, {sys.byteorder}-endian"  # of a hash in .ids; an index of another form is made anew
+LONG = 4096  # characters of a cursor as JSON, from which on pages may hold what has changed
 MERGE = 500_000  # new hashes held in a set, at some 100 bytes each, before they join the others, at 8
 
 
@@ -37,13 +43,15 @@ class Raw:
         self._in_index: set[str] | None = None  # pages that the kept index knows; None: it was not needed so far
         self._sorted = array("Q")
         self._new: set[int] = set()
+        self._whole: tuple[str, Cursor, int] | None = None  # the page with the last whole cursor, that, and its length
+        self._changes = 0  # length of what the pages since then hold
 
     def cursor(self) -> Cursor | None:
         """Where to go on: the newest page's cursor, or a later one. None: from the start."""
         newest = self._pages[-1] if self._pages else ""
         kept = json.loads(self._read(CURSOR) or b"{}")
         if kept.get("page") != newest:
-            kept = (unpack_cursor(self._read(newest) or b"") if newest else None) or {}
+            kept = self._note(newest) if newest else {}
         cursor: Cursor | None = kept.get("cursor") if kept.get("kind") == self._kind else None
         return cursor
 
@@ -53,13 +61,14 @@ class Raw:
 
     def write(self, documents: list[Document], cursor: Cursor | None) -> None:
         """Keep a page: its documents and its cursor, or neither."""
-        note = {"kind": self._kind, "cursor": cursor}
         if not documents:  # an empty page would be one more input of the next dataset, and a new model for nothing
             newest = self._pages[-1] if self._pages else ""
-            self._bucket.write(json.dumps({"page": newest, **note}).encode(), *self._folder, CURSOR)
+            self._bucket.write(
+                json.dumps({"page": newest, "kind": self._kind, "cursor": cursor}).encode(), *self._folder, CURSOR
+            )
             return
         name = f"{self._now()}-{fingerprint([document.id for document in documents])}.jsonl.zst"
-        self._bucket.write(pack(documents, note), *self._folder, name)
+        self._bucket.write(pack(documents, self._noted(cursor, name)), *self._folder, name)
         self._pages.append(name)
 
     def save_ids(self) -> None:
@@ -70,6 +79,28 @@ class Raw:
         header = json.dumps({"form": FORM, "pages": self._pages}).encode() + b"\n"
         self._bucket.write(header + self._sorted.tobytes(), *self._folder, IDS)
         self._in_index = set(self._pages)
+
+    def _noted(self, cursor: Cursor | None, page: str) -> dict[str, Any]:
+        """What a page holds of its cursor: all of it, or what has changed.
+
+        All of it again as soon as the changes have become as long: so all pages together hold the least.
+        """
+        if cursor and self._whole:
+            whole, before, length = self._whole
+            patch = difference(before, cursor) if length > LONG else None
+            if patch is not None and (self._changes + (size := len(json.dumps(patch)))) < length:
+                self._changes += size
+                return {"kind": self._kind, "whole": whole, "patch": patch}
+        self._whole, self._changes = (page, cursor, len(json.dumps(cursor))) if cursor else None, 0
+        return {"kind": self._kind, "cursor": cursor}
+
+    def _note(self, page: str) -> dict[str, Any]:
+        """What a page says of its cursor, which is then whole; {} where it says nothing."""
+        note = unpack_cursor(self._read(page) or b"") or {}
+        if "patch" in note:  # where somebody removed the page with the whole one, the source begins anew
+            before = (unpack_cursor(self._read(note["whole"]) or b"") or {}).get("cursor")
+            note["cursor"] = merged(before, note["patch"]) if before else None
+        return note
 
     def _add(self, id: str) -> bool:
         """Whether it was not there before."""

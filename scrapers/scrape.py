@@ -44,7 +44,7 @@ def scrape(bot: Bot, settings: Settings) -> Scraped:
         where = f"bot {bot.name}, source {name}"
         problems: list[str] = []
         try:
-            found, new = _scrape(source, Context(bot.name, name, settings), problems, where)
+            found, new = _scrape(source, Context(bot.name, name, settings, bot.scrape.max_cost_usd), problems, where)
         except MynahError as error:
             scraped.failed[name] = str(error)
         else:

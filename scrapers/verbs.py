@@ -12,17 +12,23 @@ if TYPE_CHECKING:
     from mynah.settings import Settings
 
 
-@click.command(epilog="Example: mynah scrape fortune")
+@click.command(epilog="Examples: mynah scrape fortune · mynah scrape astrology --estimate")
+@click.option("--estimate", "estimate_only", is_flag=True, help="Only tell what it would cost; read nothing.")
 @click.option("--login", is_flag=True, help="Sign in to Telegram, once, for sources that name a session.")
 @verb
-def scrape(bot: str, overrides: tuple[str, ...], as_json: bool, login: bool) -> None:
+def scrape(bot: str, overrides: tuple[str, ...], as_json: bool, estimate_only: bool, login: bool) -> None:
     """Read the bot's sources into the bucket; nothing is written twice."""
-    from scrapers.scrape import scrape
-
     loaded, settings = load(bot, overrides)
+    if estimate_only:
+        from scrapers.cost import estimate
+
+        show(estimate(loaded, settings), as_json)
+        return
     if login:
         _login(loaded, settings)
         return
+    from scrapers.scrape import scrape
+
     with settings.alone(loaded.name, "scrape"):
         scraped = scrape(loaded, settings)
     if scraped.found or as_json:

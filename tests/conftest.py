@@ -1,8 +1,6 @@
 """What all tests share: Postgres, a fresh database per test, the X simulator, a tiny model, data beside the repo."""
 
 import os
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,21 +62,10 @@ def connection(database_url: str, tmp_path: Path) -> Iterator[Connection]:
 @pytest.fixture
 def simulator(tmp_path: Path) -> Iterator[str]:
     """The X simulator on a free port; its address. What it was told lies in tmp_path/x.jsonl."""
-    import uvicorn
+    from tests.x import simulated
 
-    from mynah.journal import opened
-    from simulators.x.api import application
-
-    with opened(tmp_path / "x.jsonl") as journal:
-        server = uvicorn.Server(uvicorn.Config(application(journal), port=0, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        server.force_exit = True  # do not wait for connections that a client keeps open
-        thread.join()
+    with simulated(tmp_path / "x.jsonl") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ whether the post exists; a fresh post may be missing from the timeline for some 
 
 import html
 import re
-import ssl
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,12 +19,11 @@ from mynah import bot as bot_file
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from mynah.settings import X_KEYS, Settings
+from mynah.x_client import api_address, brief, never_sent, open_client, said, short
 
-if TYPE_CHECKING:  # both are imported when the account is first used
+if TYPE_CHECKING:  # imported when the account is first used
     import requests
 
-API = "https://api.x.com"
-TIMEOUT = (10.0, 30.0)  # seconds to connect, and between two bytes of the answer
 PAGE = 100  # posts a page of the timeline, X's maximum
 PAGES = 32  # X shows the last 3,200 posts
 MARGIN = timedelta(minutes=10)  # how far X's clock and the database's may differ
@@ -53,11 +51,8 @@ class XAccount:
     ) -> None:
         """Raises UsageError where `api_url` is no address of a server."""
         self._keys = (api_key, api_secret, access_token, access_token_secret)
-        self._api = (api_url or API).rstrip("/")
-        parts = urlsplit(self._api)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise UsageError(f"X_API_URL={api_url}: write a server's address, e.g. http://127.0.0.1:8090")
-        is_x = parts.hostname.endswith((".x.com", ".twitter.com"))
+        self._api = api_address(api_url)
+        is_x = (urlsplit(self._api).hostname or "").endswith((".x.com", ".twitter.com"))
         self._site = "https://x.com" if is_x else self._api
         self.name = "X" if is_x else f"X at {self._api}"
 
@@ -73,9 +68,9 @@ class XAccount:
         except tweepy.HTTPException as error:
             return _outcome(error.response)
         except Exception as error:  # whatever it is, the request may have reached X, unless there was no connection
-            if _never_sent(error):
-                return Unavailable(f"no connection to {self._api} ({_brief(error)})")
-            return Unknown(f"the answer was lost ({_brief(error)})")
+            if never_sent(error):
+                return Unavailable(f"no connection to {self._api} ({brief(error)})")
+            return Unknown(f"the answer was lost ({brief(error)})")
         return Posted(self._published(id))
 
     def find(self, post: Post) -> Published | None:
@@ -112,7 +107,7 @@ class XAccount:
             page, meta = reply.get("data", []), reply.get("meta", {})
             yield from page
             if reply.get("errors") or not (page or meta.get("result_count") == 0):
-                raise self._unreadable(f"its answer is not whole ({_short(reply.get('errors', reply))})")
+                raise self._unreadable(f"its answer is not whole ({short(reply.get('errors', reply))})")
             token = meta.get("next_token")
             if not token or (page and datetime.fromisoformat(page[-1]["created_at"]) < since):
                 return
@@ -130,9 +125,9 @@ class XAccount:
         try:
             reply = getattr(self._client, method)(*arguments, **keywords)
         except Exception as error:
-            raise self._unreadable(_brief(error)) from None
+            raise self._unreadable(brief(error)) from None
         if not isinstance(reply, dict):
-            raise self._unreadable(_short(reply))
+            raise self._unreadable(short(reply))
         return reply
 
     def _unreadable(self, why: str) -> MynahError:
@@ -143,51 +138,26 @@ class XAccount:
 
     @cached_property
     def _client(self) -> Any:
-        import requests
-        import tweepy
-
-        api = self._api
-
-        class Session(requests.Session):
-            """Moves the host before the request is signed, and never waits for ever."""
-
-            def request(  # type: ignore[override]
-                self, method: str, url: str, **keywords: Any
-            ) -> requests.Response:
-                # tweepy hands over the query apart. A redirected POST would arrive as a GET, or wrongly signed.
-                return super().request(
-                    method, api + urlsplit(url).path, timeout=TIMEOUT, allow_redirects=False, **keywords
-                )
-
-        client = tweepy.Client(None, *self._keys, return_type=dict)
-        client.session = Session()
-        return client
+        return open_client(self._api, keys=self._keys)
 
 
 def _outcome(response: "requests.Response") -> Outcome:
     """What X's refusal means."""
-    status, detail, kind = response.status_code, response.reason or "", "about:blank"
-    try:
-        body = response.json()
-        first = (body.get("errors") or [{}])[0]
-        detail = body.get("detail") or first.get("message") or body.get("title") or detail
-        detail = first.get("message", detail) if status == 400 else detail
-        kind = body.get("type") or kind
-    except (ValueError, AttributeError, TypeError, LookupError):
-        pass  # a proxy's own page
-    said = f"X says {status}: {detail}"
+    status = response.status_code
+    detail, kind = said(response)
+    words = f"X says {status}: {detail}"
     if status >= 500 or status == 408:
-        return Unknown(said)
+        return Unknown(words)
     if status == 403 and DUPLICATE in detail.lower():
-        return Duplicate(said)
+        return Duplicate(words)
     if status == 400 or (status == 403 and kind == "about:blank" and not NOT_THE_TEXT.search(detail)):
-        return Refused(said)
+        return Refused(words)
     hints = {
         401: "check the four X_* keys, and this machine's clock",
         402: "add credits in X's developer console",
         403: "check the account and what its app may do in X's developer console",
     }
-    return Unavailable(f"{said} ({hints.get(status, 'check X_API_URL')})")
+    return Unavailable(f"{words} ({hints.get(status, 'check X_API_URL')})")
 
 
 def _reset(headers: Any) -> datetime | None:
@@ -197,28 +167,6 @@ def _reset(headers: Any) -> datetime | None:
         if reset.isdecimal() and (limit == "x-rate-limit" or headers.get(f"{limit}-remaining") == "0"):
             return datetime.fromtimestamp(int(reset), UTC)
     return None
-
-
-def _never_sent(error: BaseException) -> bool:
-    """Whether a request failed before any of it was sent: no name, no route, no proxy, no trusted certificate."""
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
-
-    causes: list[object] = [error]
-    for cause in causes:
-        if isinstance(cause, NewConnectionError | ConnectTimeoutError | ProxyError | ssl.SSLCertVerificationError):
-            return True
-        if isinstance(cause, BaseException) and len(causes) < 8:
-            causes += [getattr(cause, "reason", None), *cause.args[:1]]
-    return False
-
-
-def _brief(error: BaseException) -> str:
-    return _short(f"{type(error).__name__}: {error}").removesuffix(":")
-
-
-def _short(thing: object) -> str:
-    """Anything in one short line."""
-    return " ".join(str(thing).split())[:200]
 
 
 def _same(text: str, post: dict[str, Any]) -> bool | None:

@@ -76,8 +76,17 @@ def _table(section: type[Section]) -> Iterator[str]:
     yield f"{_words(section.__doc__)}\n"
     yield "| Key | Unit | Default | Meaning |\n|---|---|---|---|"
     for name, field in section.model_fields.items():
-        yield f"| `{name}` | {_unit(field)} | {_default(field)} | {_words(field.description)} |"
+        yield from _rows(name, field)
     yield ""
+
+
+def _rows(name: str, field: FieldInfo) -> Iterator[str]:
+    """A line for a key; for one that is a section itself, a line for each key in it."""
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+        for key, inner in field.annotation.model_fields.items():
+            yield from _rows(f"{name}.{key}", inner)
+    else:
+        yield f"| `{name}` | {_unit(field)} | {_default(field)} | {_words(field.description)} |"
 
 
 def _words(text: str | None) -> str:
@@ -88,7 +97,7 @@ def _words(text: str | None) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "**must be given**"
-    return "none" if field.default is None else f"`{json.dumps(field.default, ensure_ascii=False)}`"
+    return "none" if field.default is None else f"`{json.dumps(field.default, ensure_ascii=False, default=str)}`"
 
 
 def _unit(field: FieldInfo) -> str:

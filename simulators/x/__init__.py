@@ -1,1 +1,1 @@
-"""X: the posting part of its API v2, for one account."""
+"""X: what a bot needs of its API v2. It posts to one account, and reads whom the files name."""

@@ -1,14 +1,19 @@
-"""Who may ask the X simulator, and how often: OAuth 1.0a's signatures and X's rate limits."""
+"""Who may ask the X simulator, and how often: OAuth 1.0a's signatures, the app's bearer token and X's rate limits."""
 
+import hmac
 import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from oauthlib.oauth1 import RequestValidator
+from oauthlib.oauth1 import RequestValidator, ResourceEndpoint
+from starlette.requests import Request
+
+from simulators.x.account import Refusal
 
 WINDOW = 15 * 60  # seconds
-LIMITS = {"create": 100, "delete": 50, "me": 75, "timeline": 900}  # requests a window and user, as X allows
+# Requests per window and user, or app, as X allows.
+LIMITS = {"create": 100, "delete": 50, "me": 75, "users": 300, "timeline": 900, "followers": 300}
 
 
 class Keys(RequestValidator):  # type: ignore[misc]
@@ -66,20 +71,48 @@ class Keys(RequestValidator):  # type: ignore[misc]
         return self.keys["X_ACCESS_TOKEN_SECRET"]
 
 
+class Access:
+    """Who asks: the one user, by a signature, or the app alone, by its bearer token."""
+
+    def __init__(self, keys: Mapping[str, str], bearer: str) -> None:
+        self._oauth = ResourceEndpoint(Keys(keys))
+        self._bearer = bearer
+
+    def who(self, request: Request, body: bytes) -> str:
+        """user or app. Raises Refusal where it is neither."""
+        told = request.headers.get("authorization", "")
+        if hmac.compare_digest(told.encode(), f"Bearer {self._bearer}".encode()):
+            return "app"
+        if not self._is_signed(request, body):
+            raise Refusal(401, "Unauthorized", "Unauthorized")
+        return "user"
+
+    def _is_signed(self, request: Request, body: bytes) -> bool:
+        headers = {name.title(): request.headers.get(name, "") for name in ("authorization", "content-type")}
+        try:
+            valid, _ = self._oauth.validate_protected_resource_request(
+                str(request.url), request.method, body.decode(errors="replace"), headers
+            )
+        except ValueError:  # a header or a query that is no OAuth at all
+            return False
+        return bool(valid)
+
+
 class Limits:
-    """X's limits of requests: so many in each window, which begins with its first request."""
+    """X's limits of requests: so many in each window of seconds, which begins with its first request."""
 
-    def __init__(self) -> None:
-        self.windows: dict[str, tuple[float, int]] = {}  # endpoint → end of its window, requests in it
+    def __init__(self, window: float = WINDOW) -> None:
+        self.window = window
+        self.windows: dict[tuple[str, str], tuple[float, int]] = {}  # who, endpoint → end of its window, requests in it
 
-    def take(self, endpoint: str) -> tuple[bool, dict[str, str]]:
+    def take(self, who: str, endpoint: str) -> tuple[bool, dict[str, str]]:
         """Count one request; whether it is within the limit, and X's headers that say how it stands."""
         now = time.time()
-        end, count = self.windows.get(endpoint, (0.0, 0))
+        end, count = self.windows.get((who, endpoint), (0.0, 0))
         if end <= now:
-            end, count = now + WINDOW, 0
+            end, count = now + self.window, 0
         within = count < LIMITS[endpoint]
-        self.windows[endpoint] = end, count + within
+        self.windows[who, endpoint] = end, count + within
         left = LIMITS[endpoint] - count - within
         headers = {"limit": LIMITS[endpoint], "remaining": left, "reset": math.ceil(end)}
         return within, {f"x-rate-limit-{name}": str(value) for name, value in headers.items()}

@@ -82,7 +82,7 @@ def start() -> Iterator[Callable[..., Simulator]]:
 
 def test_says_how_to_post_to_it(running: Simulator) -> None:
     assert running.said[0].startswith(f"X simulator on {running.url}, kept in ")
-    assert list(running.env) == ["X_API_URL", *DEMO_KEYS]
+    assert list(running.env) == ["X_API_URL", *DEMO_KEYS, "X_BEARER_TOKEN"]
     assert httpx.get(running.url + "/health").json() == {"status": "ok"}
 
 

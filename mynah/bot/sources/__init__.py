@@ -9,6 +9,7 @@ from mynah.bot.sources.file import FileSource
 from mynah.bot.sources.mastodon import MastodonSource
 from mynah.bot.sources.source import Source
 from mynah.bot.sources.telegram import TelegramSource
+from mynah.bot.sources.x import XSource
 
 __all__ = ["KINDS", "AnySource", "Source"]
 
@@ -18,6 +19,7 @@ KINDS: dict[str, type[Source]] = {
     "telegram": TelegramSource,
     "mastodon": MastodonSource,
     "bluesky": BlueskySource,
+    "x": XSource,
 }
 
 AnySource = Annotated[Source, OneOf(KINDS, default="file")]

@@ -16,6 +16,7 @@ import pytest
 
 from jobs.accounts import Duplicate, Posted, Published, Refused, Unavailable, Unknown, x
 from jobs.accounts.x import XAccount
+from mynah import x_client
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from simulators.x.api import DEMO_KEYS
@@ -253,7 +254,7 @@ def test_no_connection_is_no_post(row: Post) -> None:
 
 
 def test_waiting_ends(scripted: Scripted, row: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(x, "TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(x_client, "TIMEOUT", (0.2, 0.2))
 
     def slow(method: str, path: str) -> Answer:
         time.sleep(1)

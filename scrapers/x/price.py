@@ -1,0 +1,44 @@
+"""What reading accounts on X would cost, by what the cursor knows of them."""
+
+import math
+import time
+
+from mynah.bot.sources.x import XSource
+from scrapers.cost import Cost
+from scrapers.page import Context, Cursor
+from scrapers.x import walk
+from scrapers.x.names import read_names
+from scrapers.x.sweep import LOOK_UP
+
+REACH = 3200  # posts: as far as a timeline goes back
+WINDOW = 0.25  # hours, in which X allows so many requests:
+LOOK_UPS, TIMELINES = 300, 900
+
+
+def estimate(source: XSource, cursor: Cursor | None, context: Context) -> Cost:
+    """X is asked nothing. An account that is not looked up yet counts with `limit` posts, or as far as X goes back."""
+    names, _ = read_names(source, context.settings)
+    known = (cursor or {}).get("accounts", {})
+    unknown = [name for name in names if "id" not in known.get(name, {})]
+    posts = requests = 0
+    for name in names:
+        expected = _posts(source, known.get(name, {}))
+        posts += expected
+        requests += max(1, math.ceil(expected / walk.PAGE)) + ("before" in known.get(name, {}))
+    look_ups = math.ceil(len(unknown) / LOOK_UP)
+    return Cost(
+        posts=posts,
+        requests=requests + look_ups,
+        dollars=round(posts * source.prices.post + len(unknown) * source.prices.user, 6),
+        hours=round((requests / TIMELINES + look_ups / LOOK_UPS) * WINDOW, 4),
+        prices=f"${source.prices.post:g} per post, ${source.prices.user:g} per account: X since {source.prices.since}",
+        note=f"{len(names):,} accounts, of which {len(unknown):,} are to be looked up first",
+    )
+
+
+def _posts(source: XSource, state: walk.State) -> int:
+    """Posts that an account is expected to have for us."""
+    if "through" in state:  # as it used to write since it was read
+        return round(state.get("daily", 0) * max(time.time() / 86400 - state.get("at", 0), 0))
+    reach = min(source.limit or REACH, REACH, state.get("posts", REACH))
+    return int(max(reach - state.get("seen", 0), 0))
