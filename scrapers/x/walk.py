@@ -86,7 +86,7 @@ def _size(source: XSource, state: State) -> int:
     """Posts to ask for: the first walk ends after `limit`, and X gives no fewer than five."""
     if "through" in state or source.limit is None:
         return PAGE
-    left = max(source.limit - state.get("seen", 0), SMALLEST)
+    left: int = max(source.limit - state.get("seen", 0), SMALLEST)
     return left - SMALLEST if PAGE < left < PAGE + SMALLEST else min(left, PAGE)
 
 
@@ -118,7 +118,7 @@ def step(source: XSource, name: str, state: State, sent: dict[str, Any], body: d
         walk = {key: value for key, value in state.items() if key != "empty"}
         walk |= {"newest": newest, "before": min(ids), "seen": seen}
         return Step(walk, documents, problems, done=False)
-    read = {key: state[key] for key in ("id", "through", "daily") if key in state}
+    read: State = {key: value for key, value in state.items() if key in ("id", "through", "daily")}
     if newest:
         if "through" not in state and seen > 1:
             days = max((time_of(newest) - time_of(min([*ids, state.get("before", newest)]))).total_seconds() / 86400, 1)
@@ -146,4 +146,4 @@ def document_of(post: dict[str, Any], name: str) -> Document:
 def _to_others(post: dict[str, Any], id: str) -> bool:
     """Whether it answers somebody else's post."""
     answers = any(reference["type"] == "replied_to" for reference in post.get("referenced_tweets") or ())
-    return post.get("in_reply_to_user_id", id if not answers else "") != id
+    return bool(post.get("in_reply_to_user_id", id if not answers else "") != id)

@@ -10,13 +10,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg  # noqa: F401 — here, so that no kill falls on its import
+import tweepy  # noqa: F401
+
 from mynah.bot import load
 from mynah.settings import Settings
 from scrapers import scrape, telegram, whole
+from scrapers.x import reader
 
 # Small, so that there are many moments between two pages.
 whole.PAGE = 7
 telegram.PAUSE = 0
+reader.BACK_OFF = (0.0,)
 scrape.PAGE_DOCUMENTS = 20
 
 
