@@ -11,7 +11,7 @@ from cronsim import CronSim
 
 from mynah.bot import Bot
 from mynah.bot.post import Posting
-from mynah.database import posts, served
+from mynah.database import posts, served, spend
 from mynah.database.connection import Connection
 from mynah.database.tweets import count_states
 from mynah.endpoint import serving_model
@@ -60,6 +60,9 @@ class Status:
     serving: str | None
     tweets: dict[str, int]
     accounts: dict[str, AccountStatus]
+    spent: float = 0.0
+    """Dollars that reading the sources has cost this month, or may have."""
+    max_cost_usd: float = 0.0
 
     def summary(self) -> str:
         tweets = ", ".join(f"{number} {state}" for state, number in self.tweets.items() if number) or "none"
@@ -67,6 +70,7 @@ class Status:
             (
                 f"bot      {self.bot}",
                 f"scraped  {', '.join(f'{name}: {n} files' for name, n in self.raw_files.items())}",
+                *([f"spent    ${self.spent:.2f} of ${self.max_cost_usd:g} this month"] if self.spent else []),
                 f"dataset  {self._dataset()}",
                 f"newest   {self._model()}",
                 f"current  {self._current()}",
@@ -114,6 +118,7 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
     with settings.connect() as connection:
         current = served.current(connection, bot.name)
         tweets = count_states(connection, bot.name)
+        spent = float(spend.spent(connection, bot.name))
         accounts = {
             name: _account(bot.name, name, section, connection, now) for name, section in bot.accounts_by_name().items()
         }
@@ -132,6 +137,8 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
         serving=serving,
         tweets=tweets,
         accounts=accounts,
+        spent=spent,
+        max_cost_usd=bot.scrape.max_cost_usd,
     )
 
 

@@ -7,6 +7,10 @@ cursor is whatever the module needs to go on: the id of the last post, or the ha
 A page is written to the bucket together with its cursor, so that a scrape which is killed goes on from the last page
 that was written. Documents that are in the bucket already are left out by their id, so a module may give one twice.
 
+A kind that costs money has a second one, which tells what a scrape would cost and asks the service nothing:
+
+    def estimate(source: KindSource, cursor: Cursor | None, context: Context) -> Cost
+
 What fails in a part, such as one account of a list, is a problem of a page, and the rest goes on.
 """
 

@@ -39,6 +39,9 @@ def estimate(source: XSource, cursor: Cursor | None, context: Context) -> Cost:
 def _posts(source: XSource, state: walk.State) -> int:
     """Posts that an account is expected to have for us."""
     if "through" in state:  # as it used to write since it was read
-        return round(state.get("daily", 0) * max(time.time() / 86400 - state.get("at", 0), 0))
-    reach = min(source.limit or REACH, REACH, state.get("posts", REACH))
-    return int(max(reach - state.get("seen", 0), 0))
+        daily: float = state.get("daily", 0)
+        at: float = state.get("at", 0)
+        return round(daily * max(time.time() / 86400 - at, 0))
+    reach: int = min(source.limit or REACH, REACH, state.get("posts", REACH))
+    seen: int = state.get("seen", 0)
+    return max(reach - seen, 0)

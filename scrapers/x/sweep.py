@@ -111,6 +111,30 @@ class _Sweep:
         yield from self._walk(name)
         if interrupted and "before" not in self._accounts[name]:
             yield from self._walk(name)
+        if walk.is_silent(self._accounts[name], time.time()):
+            try:
+                yield from self._look_into(name)
+            except Unread as unread:
+                yield Page([], self._cursor(), problems=(f"@{name}: {unread}",))
+
+    def _look_into(self, name: str) -> Iterator[Page]:
+        """Say so where an account that used to give has no post at all any more; else it is quiet, and may be."""
+        state = self._accounts[name]
+        body, paid = self._reader.ask(
+            "get_users_tweets",
+            f"any posts of {state['id']}",
+            lambda rest: walk.any_post(self._source, state, time.time(), rest),
+            walk.is_whole,
+        )
+        problems = []
+        if posts := body.get("data", ()):
+            self._accounts[name] = {**state, "quiet": 1}
+        else:
+            last = f"{walk.time_of(state['through']):%Y-%m-%d}"
+            problems.append(
+                f"@{name}: used to give {state['daily']:g} posts per day up to {last}, and now shows none at all"
+            )
+        yield from self._page([], problems, paid, len(posts) * Decimal(str(self._source.prices.post)))
 
     def _walk(self, name: str) -> Iterator[Page]:
         source, token = self._source, None

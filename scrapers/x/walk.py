@@ -9,7 +9,8 @@ The state of an account is a map:
               has seen. A walk is one request after the other with `until_id`: X's own tokens may run out
     empty     the walk's last answer held nothing, though the one before said that there is more
     daily     posts per day, as the first walk found them
-    at        when the account was last read to the end, in days since 1970
+    at, gave  when the account was last read to the end, and when that brought a post, in days since 1970
+    quiet     that it gives nothing new though it used to, and has its posts still
 """
 
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ State = dict[str, Any]
 
 PAGE, SMALLEST = 100, 5  # posts per request, as X allows
 FRESH = 60.0  # seconds: what is younger is read the next time, so that a request asked again finds the same
+SILENCE = 30  # posts that did not come, from which on an account's silence is looked into
+ACTIVE = 30.0  # days: an account whose newest post is older was silent before
 EPOCH = 1288834974657  # milliseconds: what X's ids count from
 FIELDS = ["created_at", "public_metrics", "referenced_tweets", "in_reply_to_user_id", "note_tweet"]
 COUNTS = {  # X's names, the newest first → ours
@@ -70,7 +73,7 @@ def parameters(source: XSource, state: State, token: str | None, now: float, res
         return None
     size = min(size, affordable)
     asked: dict[str, Any] = {"id": state["id"], "max_results": size, "tweet_fields": FIELDS}
-    asked["until_id"] = str(state.get("before") or int((now - FRESH) * 1000) - EPOCH << 22)
+    asked["until_id"] = str(state["before"]) if "before" in state else _fresh(now)
     if "through" in state:
         asked["since_id"] = str(state["through"])
     elif source.since:
@@ -82,11 +85,16 @@ def parameters(source: XSource, state: State, token: str | None, now: float, res
     return Sent(asked, size * price)
 
 
+def _fresh(now: float) -> str:
+    """The id of a post that is too young to be read."""
+    return str(int((now - FRESH) * 1000) - EPOCH << 22)
+
+
 def _size(source: XSource, state: State) -> int:
     """Posts to ask for: the first walk ends after `limit`, and X gives no fewer than five."""
     if "through" in state or source.limit is None:
         return PAGE
-    left = max(source.limit - state.get("seen", 0), SMALLEST)
+    left: int = max(source.limit - state.get("seen", 0), SMALLEST)
     return left - SMALLEST if PAGE < left < PAGE + SMALLEST else min(left, PAGE)
 
 
@@ -118,15 +126,33 @@ def step(source: XSource, name: str, state: State, sent: dict[str, Any], body: d
         walk = {key: value for key, value in state.items() if key != "empty"}
         walk |= {"newest": newest, "before": min(ids), "seen": seen}
         return Step(walk, documents, problems, done=False)
-    read = {key: state[key] for key in ("id", "through", "daily") if key in state}
+    today = round(now / 86400, 2)
+    read: State = {key: state[key] for key in ("id", "through", "daily", "gave", "quiet") if key in state}
     if newest:
+        read.pop("quiet", None)
+        read["gave"] = today
         if "through" not in state and seen > 1:
             days = max((time_of(newest) - time_of(min([*ids, state.get("before", newest)]))).total_seconds() / 86400, 1)
             read["daily"] = round(seen / days, 2)
         read["through"] = max(newest, state.get("through", 0))
     elif "posts" in state:
         read["posts"] = state["posts"]
-    return Step({**read, "at": round(now / 86400, 2)}, documents, problems)
+    return Step({**read, "at": today}, documents, problems)
+
+
+def is_silent(state: State, now: float) -> bool:
+    """Whether an account that wrote all the time has given nothing for as long as it took for SILENCE posts."""
+    if "quiet" in state or "before" in state or not {"through", "gave", "daily"} <= state.keys():
+        return False
+    age = state["gave"] - time_of(state["through"]).timestamp() / 86400  # days, of its newest post when that came
+    return bool(age < ACTIVE and state["daily"] * (now / 86400 - state["gave"]) >= SILENCE)
+
+
+def any_post(source: XSource, state: State, now: float, rest: Decimal) -> Sent | None:
+    """How it is asked whether a silent account has any post at all: that costs nothing where it has none."""
+    most = SMALLEST * Decimal(str(source.prices.post))
+    asked = {"id": state["id"], "max_results": SMALLEST, "until_id": _fresh(now)}
+    return Sent(asked, most) if most <= rest else None
 
 
 def document_of(post: dict[str, Any], name: str) -> Document:
@@ -146,4 +172,4 @@ def document_of(post: dict[str, Any], name: str) -> Document:
 def _to_others(post: dict[str, Any], id: str) -> bool:
     """Whether it answers somebody else's post."""
     answers = any(reference["type"] == "replied_to" for reference in post.get("referenced_tweets") or ())
-    return post.get("in_reply_to_user_id", id if not answers else "") != id
+    return bool(post.get("in_reply_to_user_id", id if not answers else "") != id)

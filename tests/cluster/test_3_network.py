@@ -17,6 +17,8 @@ from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, get, helm
 # What each component may connect to; everything else is closed to it.
 MAY_REACH = {
     "scrape": {"store", "world"},
+    "scrape, of accounts on X": {"store", "world", "postgres"},
+    "scrape, of the X simulator": {"store", "world", "postgres", "x-simulator"},
     "generate": {"store", "postgres", "endpoint"},
     "post, to the simulator": {"postgres", "x-simulator"},
     "post, with an account": {"postgres", "world"},
@@ -117,16 +119,24 @@ def labels_of_components(namespace: str) -> dict[str, dict[str, str]]:
 
     rayjob = yaml.safe_load(get(namespace, "configmap", f"{BOT}-training")["data"]["rayjob.yaml"])["spec"]
     cluster = rayjob["rayClusterSpec"]
-    account = ("--set", f"bots.{BOT}.post.secret=account", "-s", "templates/jobs/cronjobs.yaml")
-    cronjobs = yaml.safe_load_all(helm(namespace, "template", RELEASE, CHART, *VALUES, *account))
-    poster = next(c for c in cronjobs if c and c["metadata"]["name"] == f"{BOT}-post")
+
+    def otherwise(verb: str, **values: str) -> dict[str, str]:
+        """The labels with other values of the bot."""
+        flags = [word for key, value in values.items() for word in ("--set", f"bots.{BOT}.{key}={value}")]
+        made = helm(namespace, "template", RELEASE, CHART, *VALUES, *flags, "-s", "templates/jobs/cronjobs.yaml")
+        cronjobs = yaml.safe_load_all(made)
+        return cronjob(next(c for c in cronjobs if c and c["metadata"]["name"] == f"{BOT}-{verb}"))
+
+    birds = {"sources.birds.kind": "x", "sources.birds.accounts": "{anna}"}
     (prepare,) = kube.find(namespace, "jobs", _component="prepare")
     serving = get(namespace, "inferenceservice", BOT)["spec"]["predictor"]["labels"]
     labels = {
         "scrape": cronjob(get(namespace, "cronjob", f"{BOT}-scrape")),
+        "scrape, of accounts on X": otherwise("scrape", **birds, **{"sources.birds.secret": "birds"}),
+        "scrape, of the X simulator": otherwise("scrape", **birds),
         "generate": cronjob(get(namespace, "cronjob", f"{BOT}-generate")),
         "post, to the simulator": cronjob(get(namespace, "cronjob", f"{BOT}-post")),
-        "post, with an account": cronjob(poster),
+        "post, with an account": otherwise("post", **{"post.secret": "account"}),
         "promote": cronjob(get(namespace, "cronjob", f"{BOT}-promote")),
         "prepare": prepare["spec"]["template"]["metadata"]["labels"],
         "serving": serving,

@@ -1,6 +1,7 @@
 """Where a bot's loop stands."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from jobs.accounts.outbox import Outbox
 from jobs.post import post
 from jobs.status import Status, status
 from mynah.bot import Bot, FileSource, OutboxAccount
-from mynah.database import posts, served
+from mynah.database import posts, served, spend
 from mynah.database.connection import Connection
+from mynah.database.spend import Sent
 from mynah.database.tweets import NewTweet, add_tweets
 from mynah.settings import Settings
 
@@ -42,6 +44,12 @@ def test_of_a_bot_that_has_done_nothing_yet(settings: Settings, connection: Conn
         "posted   nothing yet",
         "next     2026-11-21 15:00 UTC (schedule 0 */3 * * *) has nothing to post: `mynah curate demo`",
     ]
+
+
+def test_what_the_sources_cost_this_month(settings: Settings, connection: Connection) -> None:
+    cost = Decimal("1.25")
+    spend.reserve(connection, "demo", "birds", "a page", Decimal(5), lambda rest: Sent({}, cost))
+    assert lines(status(Bot(**BOT), settings, NOBODY, NOON), "spent") == ["spent    $1.25 of $5 this month"]
 
 
 def test_current_is_what_was_promoted(settings: Settings, connection: Connection) -> None:

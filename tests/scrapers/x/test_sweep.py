@@ -1,15 +1,17 @@
 """All accounts of a source, read from the simulated X through the real tweepy."""
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mynah.document import Document, unpack
+from scrapers.raw import Raw
 from scrapers.scrape import Scraped
 from tests.scrapers.x.conftest import Birds, wrote
-from tests.x import post, world_of
+from tests.x import BEGIN, post, world_of
 
 Start = Callable[..., Birds]
 
@@ -240,3 +242,25 @@ def test_a_walk_that_was_interrupted_is_ended_and_then_what_is_new_is_read(birds
     x.scrape("accounts: [anna]")
     assert x.stored() == wrote(1, range(420))
     assert x.bill.read["post"] == 420
+
+
+def test_an_account_that_used_to_give_and_shows_nothing_any_more_is_told(birds: Start) -> None:
+    """One that is only quiet is asked for its posts once."""
+    now = int((time.time() - BEGIN) / 3600) - 1
+    x = birds(world_of({name: [post(id, now - n) for n in range(50)] for id, name in enumerate(("anna", "ben"), 1)}))
+    x.scrape("accounts: [anna, ben]")
+    raw = Raw(x.settings.bucket, "demo", "birds", "x")
+    cursor = raw.cursor()
+    assert cursor
+    for state in cursor["accounts"].values():
+        state["gave"] -= 3  # days: as if they had passed
+    raw.write([], cursor)
+    x.world.users["1"].posts.clear()
+    before = x.bill.requests
+    for requests in (4, 3):
+        (problem,) = x.scrape("accounts: [anna, ben]").problems["birds"]
+        assert re.match(
+            r"@anna: used to give 24\.\d+ posts per day up to 20\d\d-\d\d-\d\d, and now shows none at all", problem
+        )
+        assert x.bill.requests - before == requests
+        before = x.bill.requests

@@ -26,7 +26,7 @@ def test_a_walk_whose_end_is_empty_is_asked_once_more() -> None:
     step = walk.step(source, "anna", state, sent, nothing, 0)
     assert (step.done, step.state) == (True, {**state, "empty": 1})
     step = walk.step(source, "anna", step.state, sent, nothing, 86400.0)
-    assert step.state == {"id": "1", "through": 9 << 40, "daily": 100.0, "at": 1.0}
+    assert step.state == {"id": "1", "through": 9 << 40, "daily": 100.0, "gave": 1.0, "at": 1.0}
 
 
 def test_x_begins_anew_where_it_does_not_reach_back() -> None:
