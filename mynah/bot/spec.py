@@ -17,6 +17,7 @@ from mynah.bot.scrape import Scrape
 from mynah.bot.section import Name, Section
 from mynah.bot.serve import Serve
 from mynah.bot.sources import AnySource
+from mynah.bot.sources.telegram import TelegramSource
 from mynah.bot.train import Train
 
 
@@ -63,6 +64,21 @@ class BotSpec(Section):
                     "same_env",
                     "the same as that of {other}, so both would post with the same keys: give each its own, e.g. NEWS_",
                     {"other": first[account.env], "at": ("accounts", name, "env")},
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_telegram(self) -> Self:
+        first = None
+        for name, source in self.sources.items():
+            if not isinstance(source, TelegramSource) or source.secret is None:
+                continue
+            first = first or source.secret
+            if source.secret != first:
+                raise PydanticCustomError(
+                    "another_secret",
+                    "another than {other}: a bot has one account on Telegram",
+                    {"other": first, "at": ("sources", name, "secret")},
                 )
         return self
 

@@ -30,5 +30,8 @@ class TelegramSource(Source):
     session: Annotated[str | None, Unit("file")] = Field(default=None, min_length=1)
     """Read through Telegram's API, as the account whose session lies in this file of `MYNAH_HOME`; `mynah scrape BOT
     --login` writes it. That gives what the preview pages leave out, and channels that show none. It takes
-    `TELEGRAM_API_ID` and `TELEGRAM_API_HASH` from my.telegram.org. Where `TELEGRAM_SESSION` is set, as from a Secret
-    on a cluster, it is the session itself, and no file is read."""
+    `TELEGRAM_API_ID` and `TELEGRAM_API_HASH` from my.telegram.org. Where `TELEGRAM_SESSION` is set, it is
+    the session itself, and no file is read."""
+    secret: Annotated[str | None, Unit("name of a Secret")] = None
+    """On a cluster: the Secret with `TELEGRAM_API_ID`, `TELEGRAM_API_HASH` and `TELEGRAM_SESSION`, for a source with a
+    session. A bot has one account on Telegram, so its sources name the same."""

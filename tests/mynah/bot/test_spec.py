@@ -69,6 +69,12 @@ def test_a_mistake_in_them_is_one_line_with_its_place(tmp_path: Path, old: str, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_bot_has_one_account_on_telegram(tmp_path: Path) -> None:
+    sources = ", ".join(f"{n}: {{kind: telegram, channel: bugurt, session: s, secret: {n}}}" for n in ("a", "b"))
+    with pytest.raises(UsageError, match=r":1: bots\.demo\.sources\.b\.secret: another than a: a bot has one account"):
+        load(bot_file(tmp_path, f"bots: {{demo: {{sources: {{{sources}}}}}}}"))
+
+
 def test_an_account_has_the_defaults_of_post() -> None:
     """The chart fills in an account's schedule from the defaults of `post`."""
     shared = {"schedule", "time_zone", "suspend"}

@@ -29,3 +29,15 @@
 {{- if $url }}{{ $env = append $env (printf "- {name: X_API_URL, value: %q}" $url) }}{{ end -}}
 {{- dict "reaches" (uniq $reaches) "variables" (join "\n" $env) | toJson -}}
 {{- end -}}
+
+{{/* The environment of an account on Telegram, where a source names its Secret. Takes the sources. */}}
+{{- define "mynah.telegramEnv" -}}
+{{- $secret := "" -}}
+{{- range . }}{{ if eq (.kind | default "file") "telegram" }}{{ $secret = .secret | default $secret }}{{ end }}{{ end -}}
+{{- if $secret -}}
+{{- range list "TELEGRAM_API_ID" "TELEGRAM_API_HASH" "TELEGRAM_SESSION" }}
+- name: {{ . }}
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ . }}}}
+{{- end }}
+{{- end -}}
+{{- end -}}
