@@ -273,6 +273,24 @@ def test_what_it_was_told_outlives_it(home: Path, start: Callable[..., Simulator
     assert "X would have charged $0.045" in httpx.get(second.url).text
 
 
+def test_it_shows_whom_the_files_name_and_goes_wrong_as_told(home: Path, start: Callable[..., Simulator]) -> None:
+    home.mkdir()
+    (home / "users.jsonl").write_text('{"id": "1", "username": "anna"}\n')
+    (home / "posts.jsonl").write_text('{"id": "1741600000000000001", "author_id": "1", "text": "hello"}\n')
+    files = ("--users", str(home / "users.jsonl"), "--posts", str(home / "posts.jsonl"))
+    simulator = start(home, *files, "--window", "60", "--trouble", "503:2")
+    client = tweepy.Client(simulator.env["X_BEARER_TOKEN"], return_type=dict)
+    client.session = simulator.tweepy.session
+    before = time.time()
+    assert client.get_users_tweets("1")["data"][0]["text"] == "hello"
+    with pytest.raises(tweepy.TwitterServerError) as error:
+        client.get_users(usernames=["anna"])
+    assert int(error.value.response.headers["x-rate-limit-reset"]) < before + 120
+    assert client.get_users(usernames=["anna"])["data"][0]["id"] == "1"
+    wrong = start(home / "other", "--trouble", "504")
+    assert "--trouble 504: write KIND or KIND:EVERY" in wrong.process.communicate(timeout=20)[1]
+
+
 def test_its_page(home: Path, start: Callable[..., Simulator]) -> None:
     simulator = start(home)
     assert "Nothing posted yet" in httpx.get(simulator.url).text
