@@ -10,6 +10,7 @@ that was written. Documents that are in the bucket already are left out by their
 What fails in a part, such as one account of a list, is a problem of a page, and the rest goes on.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,10 @@ from mynah.settings import Settings
 
 Cursor = dict[str, Any]
 """JSON data."""
+
+
+def _nothing(id: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Context:
     name: str
     """The source's name in the bot file."""
     settings: Settings
+    kept: Callable[[str], bool] = _nothing
+    """Whether the bucket has a document of this source with this id."""
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from typing import Any
 
 from mynah.bot import load
 from mynah.settings import Settings
-from scrapers import scrape, telegram, whole
+from scrapers import article, scrape, telegram, whole
 
 # Small, so that there are many moments between two pages.
 whole.PAGE = 7
 telegram.PAUSE = 0
+article.BATCH = 3
 scrape.PAGE_DOCUMENTS = 20
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from mynah.bot.kinds import OneOf
+from mynah.bot.sources.article import ArticleSource
 from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
 from mynah.bot.sources.source import Source
@@ -14,6 +15,7 @@ KINDS: dict[str, type[Source]] = {
     "file": FileSource,
     "feed": FeedSource,
     "telegram": TelegramSource,
+    "article": ArticleSource,
 }
 
 AnySource = Annotated[Source, OneOf(KINDS, default="file")]

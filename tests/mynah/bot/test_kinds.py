@@ -72,7 +72,10 @@ def test_a_new_kind_is_read_beside_the_old(tmp_path: Path) -> None:
         ("{kind: radio}", ":5: bots.demo.sources.news.address: missing"),
         ("{kind: radio, address: a, entries: 0}", ":6: bots.demo.sources.news.entries: Input should be greater"),
         ("{kind: radius, address: a}", ":6: bots.demo.sources.news.kind: unknown kind radius; did you mean radio? "),
-        ("{kind: xyz}", ":6: bots.demo.sources.news.kind: unknown kind xyz; known: file, feed, telegram, radio"),
+        (
+            "{kind: xyz}",
+            ":6: bots.demo.sources.news.kind: unknown kind xyz; known: file, feed, telegram, article, radio",
+        ),
         ("{kind: file, address: a}", ":6: bots.demo.sources.news.address: unknown key; known: kind, url"),
         ("{kynd: radio, url: a}", ":6: bots.demo.sources.news.kynd: unknown key; did you mean kind?"),
     ],
