@@ -100,7 +100,7 @@ def cli() -> None:
       MYNAH_BOTS           the folder of bot files (bots)
       MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080)
       MYNAH_USER           who you are, beside each decision (your login name)
-      MYNAH_ALLOW_PRIVATE  1 lets http sources lead to private addresses
+      MYNAH_ALLOW_PRIVATE  1 lets http sources lead to private addresses; or only these hosts, with commas
       MYNAH_DATA           the only folder whose files a source may read (any regular file)
       X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET
                            the account to post to; without them, posts go to a local outbox file

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PG_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGUSER", "PGPORT")
 X_KEYS = ("X_API_KEY", "X_API_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET")
+AllowPrivate = bool | frozenset[str]
+"""Whether http sources may lead to private addresses: True, False, or the hosts which may."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,7 @@ class Settings:
     """libpq's connection string; "" leaves everything to PG*; None: the embedded server."""
     bots: Path
     endpoint: str
-    allow_private: bool
-    """Whether http sources may lead to private addresses."""
+    allow_private: AllowPrivate
     data: Path | None
     """The only folder whose files a source may read; None: any regular file of this machine."""
     user: str
@@ -53,7 +54,7 @@ class Settings:
             database_url=database_url,
             bots=Path(env.get("MYNAH_BOTS") or "bots"),
             endpoint=env.get("MYNAH_ENDPOINT") or "http://127.0.0.1:8080",
-            allow_private=env.get("MYNAH_ALLOW_PRIVATE", "") not in ("", "0"),
+            allow_private=_allow_private(env.get("MYNAH_ALLOW_PRIVATE", "")),
             data=Path(data).expanduser().absolute() if data else None,
             user=env.get("MYNAH_USER") or _login_name(),
             environment=env,
@@ -155,6 +156,13 @@ class Settings:
             except BlockingIOError:
                 raise MynahError(f"another `mynah {verb} {bot}` is at work: wait for it, or stop it") from None
             yield
+
+
+def _allow_private(value: str) -> AllowPrivate:
+    """0, 1, or hosts with commas between them."""
+    if value.strip() in ("", "0", "1"):
+        return value.strip() == "1"
+    return frozenset(host.strip().lower().strip("[]") for host in value.split(",") if host.strip())
 
 
 def _login_name() -> str:

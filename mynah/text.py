@@ -6,6 +6,8 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the poster, which asks mynah.rules, needs neither
+    from collections.abc import Collection
+
     from mynah.bot import Clean
     from mynah.document import Document
 
@@ -35,8 +37,7 @@ def clean_scraped(document: "Document", rules: "Clean") -> tuple[str, str | None
         return "", "begins with a link"
     if document.numbers.get("likes", rules.min_likes) < rules.min_likes:
         return "", "too few likes"
-    if rules.drop_lines:
-        text = "\n".join(line for line in text.splitlines() if not any(part in line for part in rules.drop_lines))
+    text = drop_lines(text, rules.drop_lines)
     if rules.unescape_html:
         text = html.unescape(text)
     for wanted, pattern in (
@@ -55,6 +56,13 @@ def clean_scraped(document: "Document", rules: "Clean") -> tuple[str, str | None
     if rules.max_words is not None and count > rules.max_words:
         return "", "too many words"
     return text, None
+
+
+def drop_lines(text: str, parts: "Collection[str]") -> str:
+    """The text without the lines that contain any of `parts`."""
+    if not parts:
+        return text
+    return "\n".join(line for line in text.splitlines() if not any(part in line for part in parts))
 
 
 def fold_spaces(text: str, keep_newlines: bool = False) -> str:

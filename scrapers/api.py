@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 import httpx
 
 from mynah.retry_after import retry_after
+from mynah.settings import AllowPrivate
 from scrapers.fetch import BACK_OFF, BUSY, ask
 
 MAX_WAIT = 960.0  # seconds: X counts in windows of 15 minutes, Mastodon and Bluesky in windows of 5
 RESETS = ("x-ratelimit-reset", "x-rate-limit-reset", "ratelimit-reset")  # Mastodon's, X's, Bluesky's
 
 
-def answer(url: str, allow_private: bool, headers: Mapping[str, str] | None = None) -> httpx.Response:
+def answer(url: str, allow_private: AllowPrivate, headers: Mapping[str, str] | None = None) -> httpx.Response:
     """What the service answers, good or not; each wait is told on stderr.
 
     Raises MynahError with one line where there is no answer.

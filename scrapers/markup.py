@@ -25,6 +25,16 @@ def plain_text(markup: str) -> str:
     return element_text(html.fragment_fromstring(markup, create_parent="div", parser=parser))
 
 
+def parsed_page(markup: str) -> html.HtmlElement:
+    """A whole page, which may be broken or empty."""
+    markup = NOT_XML.sub("", markup)
+    parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
+    try:
+        return html.document_fromstring(markup.encode(), parser=parser)
+    except etree.ParserError:  # there is no element in it
+        return html.document_fromstring("<p>")
+
+
 def element_text(element: html.HtmlElement) -> str:
     """The text of one element of a page, as `plain_text` gives it."""
     lines = _Lines()

@@ -14,6 +14,7 @@ A kind that costs money has a second one, which tells what a scrape would cost a
 What fails in a part, such as one account of a list, is a problem of a page, and the rest goes on.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,10 @@ from mynah.settings import Settings
 
 Cursor = dict[str, Any]
 """JSON data."""
+
+
+def _nothing(id: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Context:
     settings: Settings
     max_cost_usd: float = 0.0
     """What the bot's sources may cost this month together, where they cost anything."""
+    kept: Callable[[str], bool] = _nothing
+    """Whether the bucket has a document of this source with this id."""
 
 
 @dataclass(frozen=True)

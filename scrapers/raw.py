@@ -59,6 +59,14 @@ class Raw:
         """Those that are not kept yet; from now on they count as kept."""
         return [document for document in documents if self._add(document.id)]
 
+    def has(self, id: str) -> bool:
+        """Whether a document with this id counts as kept."""
+        if self._in_index is None:
+            self._load_ids()
+        number = _hash(id)
+        place = bisect_left(self._sorted, number)
+        return number in self._new or (place < len(self._sorted) and self._sorted[place] == number)
+
     def write(self, documents: list[Document], cursor: Cursor | None) -> None:
         """Keep a page: its documents and its cursor, or neither."""
         if not documents:  # an empty page would be one more input of the next dataset, and a new model for nothing
@@ -104,13 +112,9 @@ class Raw:
 
     def _add(self, id: str) -> bool:
         """Whether it was not there before."""
-        if self._in_index is None:
-            self._load_ids()
-        number = _hash(id)
-        place = bisect_left(self._sorted, number)
-        if number in self._new or (place < len(self._sorted) and self._sorted[place] == number):
+        if self.has(id):
             return False
-        self._new.add(number)
+        self._new.add(_hash(id))
         if len(self._new) >= MERGE:
             self._merge()
         return True

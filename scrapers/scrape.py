@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mynah.bot import Bot, Source
 from mynah.document import Document
@@ -58,6 +58,7 @@ def _scrape(source: Source, context: Context, problems: list[str], where: str) -
     """Scrape one source on from where it stands; how many documents it gave, and how many were new."""
     module = importlib.import_module(f"scrapers.{source.kind}")
     raw = Raw(context.settings.bucket, context.bot, context.name, source.kind)
+    context = replace(context, kept=raw.has)
     cursor = raw.cursor()
     found = new = 0
     gathered: list[Document] = []

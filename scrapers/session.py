@@ -8,10 +8,11 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from mynah.errors import MynahError
+from mynah.settings import AllowPrivate
 from scrapers.api import answer
 
 
-def open_session(allow_private: bool) -> requests.Session:
+def open_session(allow_private: AllowPrivate) -> requests.Session:
     """A session whose every connection and redirect leads to a public address, unless `allow_private`.
 
     Sizes, times and waits have the limits of scrapers.fetch and scrapers.api; a library's own time-out is not asked.
@@ -25,7 +26,7 @@ def open_session(allow_private: bool) -> requests.Session:
 
 
 class _Adapter(BaseAdapter):
-    def __init__(self, allow_private: bool) -> None:
+    def __init__(self, allow_private: AllowPrivate) -> None:
         super().__init__()
         self._allow_private = allow_private
 

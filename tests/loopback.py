@@ -1,9 +1,13 @@
-"""A real HTTP server on loopback, for a test's time."""
+"""Real HTTP servers on loopback, for a test's time."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import uvicorn
+from starlette.applications import Starlette
 
 
 @contextmanager
@@ -17,3 +21,19 @@ def served_by(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def app_served(application: Starlette) -> Iterator[str]:
+    """Have an ASGI application answer on a free port; yields the address."""
+    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        server.force_exit = True  # do not wait for connections that a client keeps open
+        thread.join()

@@ -106,7 +106,8 @@ def _unit(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{value}`" for value in (kind, *others))
     found = [one.name for one in (*getattr(kind, "__metadata__", ()), *field.metadata) if isinstance(one, Unit)]
-    unit = found[-1] if found else UNITS[get_origin(field.annotation) or field.annotation]
+    plain = kind if NoneType in get_args(field.annotation) else field.annotation
+    unit = found[-1] if found else UNITS[get_origin(plain) or plain]
     return ", ".join([unit, *_range(field)])
 
 

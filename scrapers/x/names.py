@@ -3,7 +3,7 @@
 from mynah.bot.sources.x import XSource, account_name
 from mynah.errors import MynahError
 from mynah.settings import Settings
-from scrapers.content import read
+from scrapers.content import opened
 
 
 def read_names(source: XSource, settings: Settings) -> tuple[list[str], list[str]]:
@@ -13,7 +13,8 @@ def read_names(source: XSource, settings: Settings) -> tuple[list[str], list[str
     """
     names, problems = dict.fromkeys(name.lower() for name in source.accounts), []
     if source.accounts_file:
-        data = read(source.accounts_file, settings).data or b""
+        with opened(source.accounts_file, settings) as content:
+            data = content.stream.read() if content.stream else b""
         for number, line in enumerate(data.decode("utf-8-sig", errors="replace").splitlines(), 1):
             try:
                 if line.strip() and not line.lstrip().startswith("#"):

@@ -16,7 +16,7 @@ import tweepy  # noqa: F401
 
 from mynah.bot import load
 from mynah.settings import Settings
-from scrapers import bluesky, mastodon, scrape, telegram, whole
+from scrapers import article, bluesky, mastodon, scrape, telegram, whole
 from scrapers.x import reader
 
 REPO = Path(__file__).parents[2]
@@ -32,6 +32,7 @@ def killed(bot: Path, env: dict[str, str], *at: int) -> "subprocess.CompletedPro
 def main(bot: str, at: int | None = None) -> None:
     # Small, so that there are many moments between two pages.
     whole.PAGE = 7
+    article.BATCH = 3
     reader.BACK_OFF = (0.0,)
     scrape.PAGE_DOCUMENTS = 20
     bluesky.PAGE = mastodon.PAGE = 5

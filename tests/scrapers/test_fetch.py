@@ -1,16 +1,19 @@
 """Downloads: from real servers, never from a private address unasked, and never without end."""
 
+import asyncio
 import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from mynah.errors import MynahError
+from mynah.settings import Settings
 from scrapers import fetch as fetching
-from scrapers.fetch import Fetched, fetch
+from scrapers.fetch import USER_AGENT, Fetched, Wish, download, fetch, new_client
 from tests.loopback import served_by
 
 Capture = pytest.CaptureFixture[str]
@@ -45,6 +48,13 @@ class Pages(BaseHTTPRequestHandler):
 
     def moved(self) -> None:
         self.answer(302, Location="/data")
+
+    def home(self) -> None:
+        self.answer(302, Location=f"http://127.0.0.1:{self.server.server_address[1]}/data")
+
+    def says_more(self) -> None:
+        self.begin(200, Content_Length=str(1 << 40))
+        self.pour()
 
     def loop(self) -> None:
         self.answer(302, Location="/loop")
@@ -83,6 +93,13 @@ class Pages(BaseHTTPRequestHandler):
     def drip_headers(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
         self.trickle(b"x")
+
+    def pdf(self) -> None:
+        self.begin(200, Content_Type="application/pdf")
+        self.pour()
+
+    def who(self) -> None:
+        self.answer(200, self.headers["User-Agent"].encode(), Content_Type="text/HTML; charset=koi8-r")
 
     def says_much(self) -> None:
         self.begin(200, Content_Length=str(1 << 40))
@@ -155,21 +172,22 @@ def refused(url: str, wanted: str) -> None:
 
 
 def test_redirects_are_followed(server: str) -> None:
-    assert fetch(f"{server}/data", allow_private=True) == Fetched(b"hello", '"1"')
-    assert fetch(f"{server}/moved", allow_private=True) == Fetched(b"hello", '"1"')
+    data = Fetched(b"hello", '"1"', f"{server}/data")
+    assert fetch(f"{server}/data", allow_private=True) == data
+    assert fetch(f"{server}/moved", allow_private=True) == data
 
 
 def test_what_has_not_changed_is_not_sent(server: str) -> None:
     first = fetch(f"{server}/versions", allow_private=True)
-    assert first == Fetched(b"two", '"2"')
-    assert fetch(f"{server}/versions", allow_private=True, version=first.version) == Fetched(None, '"2"')
+    assert first == Fetched(b"two", '"2"', f"{server}/versions")
+    assert fetch(f"{server}/versions", allow_private=True, version=first.version) == replace(first, body=None)
     assert fetch(f"{server}/versions", allow_private=True, version='"1"') == first
 
 
 def test_what_has_not_changed_since_a_time_is_not_sent(server: str) -> None:
     first = fetch(f"{server}/dated", allow_private=True)
-    assert first == Fetched(b"dated", "Mon, 02 Mar 2026 10:00:00 GMT")
-    assert fetch(f"{server}/dated", allow_private=True, version=first.version) == Fetched(None, first.version)
+    assert first == Fetched(b"dated", "Mon, 02 Mar 2026 10:00:00 GMT", f"{server}/dated")
+    assert fetch(f"{server}/dated", allow_private=True, version=first.version) == replace(first, body=None)
 
 
 def test_a_busy_server_is_asked_again(server: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -193,6 +211,50 @@ def test_gzip_is_asked_for_and_unpacked(server: str) -> None:
 def test_private_addresses_are_refused(host: str) -> None:
     with pytest.raises(MynahError, match="leads to the private address"):
         fetch(f"http://{host}:1/data")
+
+
+def test_a_host_that_the_operator_names_may_be_private(server: str) -> None:
+    allowed = Settings.read({"MYNAH_ALLOW_PRIVATE": "wiki.internal, 127.0.0.1"}).allow_private
+    assert fetch(f"{server}/data", allowed).body == b"hello"
+    other = server.replace("127.0.0.1", "localhost")  # the name counts, not what it stands for
+    with pytest.raises(MynahError, match=r"private address 127\.0\.0\.1; .* set MYNAH_ALLOW_PRIVATE=localhost"):
+        fetch(f"{other}/data", allowed)
+
+
+def test_a_redirect_to_a_private_address_is_refused(server: str) -> None:
+    other = server.replace("127.0.0.1", "localhost")
+    with pytest.raises(MynahError, match=rf"^{other}/home: leads to the private address 127\.0\.0\.1"):
+        fetch(f"{other}/home", frozenset({"localhost"}))
+
+
+def downloaded(url: str, wish: Wish) -> Fetched:
+    async def one() -> Fetched:
+        async with new_client(allow_private=True) as client:
+            return await download(client, url, wish)
+
+    return asyncio.run(one())
+
+
+@pytest.mark.parametrize("page", ["endless", "bomb", "says-more"])
+def test_a_body_is_cut_off_where_that_is_wished(server: str, page: str) -> None:
+    got = downloaded(f"{server}/{page}", Wish(cut_at=3 << 20))
+    assert got.cut
+    assert len(got.body or b"") == 3 << 20
+
+
+def test_what_is_short_enough_is_whole(server: str) -> None:
+    assert downloaded(f"{server}/data", Wish(cut_at=5)) == Fetched(b"hello", '"1"', f"{server}/data")
+
+
+def test_another_type_is_refused_unread(server: str) -> None:
+    with pytest.raises(MynahError, match=r"/pdf: is application/pdf, and not text/html or text/xml$"):
+        downloaded(f"{server}/pdf", Wish(media_types=("text/html", "text/xml")))
+
+
+def test_servers_learn_who_asks(server: str) -> None:
+    got = downloaded(f"{server}/who", Wish(media_types=("text/html",)))
+    assert got.body == USER_AGENT.encode()
+    assert got.media_type == "text/html"
 
 
 @pytest.mark.parametrize("page", ["endless", "endless-redirect", "says-much", "bomb"])

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from mynah.bot.kinds import OneOf
+from mynah.bot.sources.article import ArticleSource
 from mynah.bot.sources.bluesky import BlueskySource
 from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
@@ -20,6 +21,7 @@ KINDS: dict[str, type[Source]] = {
     "mastodon": MastodonSource,
     "bluesky": BlueskySource,
     "x": XSource,
+    "article": ArticleSource,
 }
 
 AnySource = Annotated[Source, OneOf(KINDS, default="file")]

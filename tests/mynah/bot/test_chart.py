@@ -80,7 +80,7 @@ bots:
         (
             "url: b",
             "url: b, kind: xyz",
-            ['bots.demo.sources.a.kind must be one of the following: "file", "feed", "telegram"'],
+            ['bots.demo.sources.a.kind must be one of the following: "file", "feed", "telegram", '],
         ),
         ("outbox", "inbox", ['bots.demo.accounts.tryout.kind must be one of the following: "outbox", "x"']),
         ("kind: x, ", "", ["bots.demo.accounts.news: kind is required"]),
