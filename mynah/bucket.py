@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pyarrow import fs
 
@@ -80,6 +80,12 @@ class Bucket:
         """One object's bytes. Raises FileNotFoundError where there is none."""
         with self._explained(), self.filesystem.open_input_file(self.path(*parts)) as stream:
             return bytes(stream.read())
+
+    def open(self, *parts: str) -> BinaryIO:
+        """One object, to be read in parts and sought in. Raises FileNotFoundError where there is none."""
+        with self._explained():
+            stream: BinaryIO = self.filesystem.open_input_file(self.path(*parts))
+            return stream
 
     def write(self, data: bytes, *parts: str) -> None:
         """Write one object whole: a reader, or a crash at any moment, sees all of it or nothing."""

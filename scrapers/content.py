@@ -1,10 +1,14 @@
 """The content of a file, from wherever it lies."""
 
 import importlib.util
+import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
@@ -17,45 +21,55 @@ KERNEL = (Path("/proc"), Path("/sys"), Path("/dev"))
 
 @dataclass(frozen=True)
 class Content:
-    """A file's bytes."""
+    """A file, open at its beginning."""
 
-    data: bytes | None
-    """None where the file is still the version that was named."""
+    stream: BinaryIO | None
+    """Can be sought in. None where the file is still the version that was named."""
     version: str | None = None
     """What an http server calls this version of it."""
 
 
-def read(url: str, settings: Settings, version: str | None = None) -> Content:
-    """What lies at `url`. An http server is asked for it only if it is no longer `version`.
+@contextmanager
+def opened(url: str, settings: Settings, version: str | None = None) -> Iterator[Content]:
+    """What lies at `url`, while the context lasts. An http server is asked for it only if it is no longer `version`.
 
-    Raises MynahError with one line where it is missing or may not be read.
+    Raises MynahError with one line where it is missing, may not be read, or breaks off.
     """
-    scheme, separator, rest = url.partition("://")
     try:
-        if not separator:
-            return Content(_local(url, url, settings))
-        if scheme == "file":
-            return Content(_local(rest, url, settings))
-        if scheme in ("http", "https"):
-            fetched = fetch(url, settings.allow_private, version)
-            return Content(fetched.body, fetched.version)
-        if scheme in ("s3", "gs"):
-            folder, _, name = url.rpartition("/")
-            if not name or folder.endswith("/"):
-                raise MynahError(f"{url}: names no file: write {scheme}://bucket/path/to/file")
-            return Content(Bucket(folder).read(name))
-        if scheme == "package":
-            return Content(_regular(_package_file(rest), url))
+        try:
+            content = _open(url, settings, version)
+        except (RuntimeError, ValueError) as error:  # a loop of links, a NUL in a name
+            raise MynahError(f"{url}: cannot be read: {error}") from None
+        with content.stream or nullcontext():
+            yield content
     except (FileNotFoundError, NotADirectoryError):
         raise MynahError(f"{url}: no such file: check the source's url") from None
     except PermissionError:
         raise MynahError(f"{url}: may not be read: check its permissions") from None
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name that is too long, a NUL in it
-        raise MynahError(f"{url}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise MynahError(f"{url}: cannot be read: {error.strerror or error}") from None
+
+
+def _open(url: str, settings: Settings, version: str | None) -> Content:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return Content(_local(url, url, settings))
+    if scheme == "file":
+        return Content(_local(rest, url, settings))
+    if scheme in ("http", "https"):
+        fetched = fetch(url, settings.allow_private, version)
+        return Content(None if fetched.body is None else io.BytesIO(fetched.body), fetched.version)
+    if scheme in ("s3", "gs"):
+        folder, _, name = url.rpartition("/")
+        if not name or folder.endswith("/"):
+            raise MynahError(f"{url}: names no file: write {scheme}://bucket/path/to/file")
+        return Content(Bucket(folder).open(name))
+    if scheme == "package":
+        return Content(_regular(_package_file(rest), url))
     raise MynahError(f"{url}: nothing is read from {scheme}://; write a path, or http, https, s3, gs or package")
 
 
-def _local(path: str, url: str, settings: Settings) -> bytes:
+def _local(path: str, url: str, settings: Settings) -> BinaryIO:
     """A file of this machine: below MYNAH_DATA where that is set, and never one of the kernel's."""
     asked, root = Path(path).expanduser(), settings.data
     file = ((root / asked) if root else asked).resolve()  # from here on without links
@@ -66,19 +80,17 @@ def _local(path: str, url: str, settings: Settings) -> bytes:
     return _regular(file, url)
 
 
-def _regular(file: Path, url: str) -> bytes:
+def _regular(file: Path, url: str) -> BinaryIO:
+    if file.is_dir():
+        raise MynahError(f"{url}: is a folder: name one file in it")
     # Not blocking, since to open a FIFO waits for its writer.
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise MynahError(f"{url}: is a folder: name one file in it")
-        if not stat.S_ISREG(mode):
-            raise MynahError(f"{url}: is a pipe or a device: name a file")
-        with os.fdopen(descriptor, "rb", closefd=False) as stream:
-            return stream.read()
-    finally:
-        os.close(descriptor)
+    stream = os.fdopen(descriptor, "rb")
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return stream
+    stream.close()
+    raise MynahError(f"{url}: is a pipe or a device: name a file")
 
 
 def _package_file(path: str) -> Path:

@@ -22,7 +22,7 @@ def scrape(source: FeedSource, cursor: Cursor | None, context: Context) -> Itera
 
     Raises MynahError with one line where there is no feed.
     """
-    yield from scrape_whole(source, cursor, context, READING, lambda data: read_documents(data, source))
+    yield from scrape_whole(source, cursor, context, READING, lambda stream, _: read_documents(stream.read(), source))
 
 
 def read_documents(data: bytes, source: FeedSource) -> list[Document]:

@@ -8,11 +8,12 @@ import pytest
 
 from mynah.errors import MynahError
 from mynah.settings import Settings
-from scrapers.content import read
+from scrapers.content import opened
 
 
 def content(url: object, **env: str) -> bytes | None:
-    return read(str(url), Settings.read(env)).data
+    with opened(str(url), Settings.read(env)) as found:
+        return found.stream and found.stream.read()
 
 
 def refused(url: object, wanted: str, **env: str) -> None:
