@@ -37,7 +37,7 @@ class FileSource(Source):
     format: Literal["auto", "csv", "json", "jsonl", "txt", "parquet"] = "auto"
     """How the file is written. `auto` goes by the ending of its name, without .gz or .zst; an unknown ending is
     `txt`."""
-    member: str | None = Field(default=None, min_length=1)
+    member: Annotated[str | None, Unit("file name")] = Field(default=None, min_length=1)
     """Which file in a zip archive is meant, where it holds several."""
     encoding: Annotated[str, Unit("name of an encoding"), AfterValidator(_encoding)] = "auto"
     """How the text is written in bytes. `auto` knows UTF-8, and UTF-16 and UTF-32 by their marks; for another, it
