@@ -21,6 +21,7 @@ from mynah.errors import MynahError
 VERBS = {
     "run": ("jobs.verbs:run", "All of the loop, once, on this machine; skips what is done."),
     "scrape": ("scrapers.verbs:scrape", "Read the bot's sources into the bucket."),
+    "clean": ("scrapers.verbs:clean", "Show what the rules of cleaning do to what was scraped."),
     "dataset": ("training.verbs:dataset", "Clean and deduplicate what was scraped."),
     "train": ("training.verbs:train", "Fine-tune the base model and publish it."),
     "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),

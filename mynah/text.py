@@ -1,15 +1,8 @@
-"""Cleaning of scraped and of generated text. Pure functions."""
+"""What a text is made of, and how a generated one is cleaned. Pure functions."""
 
-import html
 import re
 import unicodedata
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # the poster, which asks mynah.rules, needs neither
-    from collections.abc import Collection
-
-    from mynah.bot import Clean
-    from mynah.document import Document
+from collections.abc import Collection
 
 LINK = re.compile(r"(?:https?://|www\.|pic\.twitter\.com/|t\.co/)\S+", re.IGNORECASE)
 # A name is preceded by no word character, so that e-mail addresses stay whole.
@@ -21,44 +14,9 @@ SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)")
 # Periods that end no sentence: initials and the commonest abbreviations.
 ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|No|Vol)|\b\w)\.$")
 QUOTES = {'"': '"', "“": "”", "«": "»", "„": "“", "'": "'", "‘": "’"}
-ASCII = str.maketrans(
-    {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " ", "‐": "-", "‑": "-"}
-)
 
 
-def clean_scraped(document: "Document", rules: "Clean") -> tuple[str, str | None]:
-    """(text, None), or ("", why the document is left out). Rules apply in the order of `Clean`'s fields."""
-    text = document.text
-    if rules.drop_retweets and (document.repost or text.startswith("RT @")):
-        return "", "retweet"
-    if rules.drop_replies and text.lstrip().startswith("@"):
-        return "", "reply"
-    if rules.drop_leading_link and LINK.match(text.lstrip()):
-        return "", "begins with a link"
-    if document.numbers.get("likes", rules.min_likes) < rules.min_likes:
-        return "", "too few likes"
-    text = drop_lines(text, rules.drop_lines)
-    if rules.unescape_html:
-        text = html.unescape(text)
-    for wanted, pattern in (
-        (rules.strip_links, LINK),
-        (rules.strip_mentions, MENTION),
-        (rules.strip_hashtags, HASHTAG),
-    ):
-        if wanted:
-            text = pattern.sub("", text)
-    if rules.ascii_only:
-        text = text.translate(ASCII).encode("ascii", "ignore").decode()
-    text = fold_spaces(unicodedata.normalize("NFC", text), rules.newlines == "keep")
-    count = len(words(text))
-    if count < rules.min_words:
-        return "", "too few words"
-    if rules.max_words is not None and count > rules.max_words:
-        return "", "too many words"
-    return text, None
-
-
-def drop_lines(text: str, parts: "Collection[str]") -> str:
+def drop_lines(text: str, parts: Collection[str]) -> str:
     """The text without the lines that contain any of `parts`."""
     if not parts:
         return text

@@ -18,7 +18,7 @@ _LONGEST_TCO = 40
 
 # Emoji sequences of Unicode's UTS #51, those of "RGI" kind as far as a grammar can tell: a flag, one of
 # the three flags by tags, a keycap, or pictographs with skin tones joined by ZWJ.
-_EMOJI = regex.compile(
+EMOJI = regex.compile(
     r"""
     \p{Regional_Indicator}{2}
     | \U0001F3F4 (?: \U000E0067\U000E0062 (?: \U000E0065\U000E006E\U000E0067     # England
@@ -110,7 +110,7 @@ def _plain_weight(text: str) -> int:
     if text.isascii():
         return len(text)
     total = position = 0
-    for emoji in _EMOJI.finditer(text):
+    for emoji in EMOJI.finditer(text):
         total += _characters_weight(text[position : emoji.start()]) + 2
         position = emoji.end()
     return total + _characters_weight(text[position:])

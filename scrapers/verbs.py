@@ -1,4 +1,4 @@
-"""The scrapers' verbs."""
+"""The scrapers' verbs: what was scraped, and what cleaning makes of it."""
 
 from typing import TYPE_CHECKING
 
@@ -51,3 +51,24 @@ def _login(bot: "Bot", settings: "Settings") -> None:
     for session in sorted(sessions):
         file = login(session, settings, click.prompt, lambda question: str(click.prompt(question, hide_input=True)))
         click.echo(f"{file}: the session is written; whoever has it, has the account")
+
+
+@click.command(epilog="Example: mynah clean fortune --explain")
+@click.option("--explain", is_flag=True, help="Show, for some documents, which rule changed or left out what.")
+@click.option(
+    "--samples", type=click.IntRange(min=1), default=20, show_default=True, help="How many documents to show."
+)
+@verb
+def clean(bot: str, overrides: tuple[str, ...], as_json: bool, explain: bool, samples: int) -> None:
+    """Count what each rule of the section clean does to what was scraped. Nothing is changed."""
+    from scrapers.clean import check, shown
+
+    loaded, settings = load(bot, overrides)
+    checked = check(loaded, settings.bucket, samples if explain else 0)
+    if checked.samples and not as_json:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        for sample in checked.samples:
+            console.print(shown(sample, console.is_terminal and not console.no_color), soft_wrap=True)
+    show(checked, as_json)

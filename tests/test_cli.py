@@ -15,7 +15,20 @@ from simulators.x.api import DEMO_KEYS
 
 REPO = Path(__file__).parent.parent
 VERBS = (
-    *("run", "scrape", "dataset", "train", "serve", "generate", "curate", "post", "promote", "rollback", "status"),
+    *(
+        "run",
+        "scrape",
+        "clean",
+        "dataset",
+        "train",
+        "serve",
+        "generate",
+        "curate",
+        "post",
+        "promote",
+        "rollback",
+        "status",
+    ),
     "x-simulator",
 )
 BOT = """\
@@ -138,6 +151,7 @@ def test_scrape_and_dataset_tell_people_and_machines(folder: Path) -> None:
         (["scrape", "nobody"], 2, "no bot named nobody: bots/nobody.yaml does not exist; bots/ has: demo"),
         (["scrape", "demo", "--set", "bots.demo.clena=1"], 2, "unknown key; did you mean clean?"),
         (["scrape", "demo", "--set", "bots.demo.sources.quotes.url=gone.txt"], 1, "gone.txt: no such file"),
+        (["clean", "demo"], 1, "has no documents yet: run `mynah scrape demo`"),
         (["dataset", "demo"], 1, "has no documents yet: run `mynah scrape demo`"),
         (["train", "demo"], 1, "run `mynah dataset demo`"),
         (["serve", "demo"], 1, "has no model in"),

@@ -10,12 +10,13 @@ from typing import Any
 import mynah
 from mynah.bot import Bot
 from mynah.bucket import Bucket, fingerprint, new_id
+from mynah.cleaning import cleaning
 from mynah.document import Document, pack, unpack
 from mynah.errors import MynahError
-from mynah.text import clean_scraped, same_text_key
+from mynah.text import same_text_key
 
 # Raised when a key or a rule of cleaning changes its meaning or default, so that datasets are made anew.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def build(bot: Bot, bucket: Bucket, again: bool = False) -> Dataset:
                 return Dataset(id, bucket.address(bot.name, "datasets", id), manifest["counts"], skipped=True)
 
     documents = 0
+    clean = cleaning(bot.clean)
     dropped: Counter[str] = Counter()
     seen: set[str] = set()
     splits: dict[str, list[Document]] = {"train": [], "dev": []}
@@ -58,7 +60,8 @@ def build(bot: Bot, bucket: Bucket, again: bool = False) -> Dataset:
         for name in names:
             for document in unpack(bucket.read(bot.name, "raw", source, name)):
                 documents += 1
-                text, reason = clean_scraped(document, bot.clean)
+                cleaned = clean(document)
+                text, reason = cleaned.text, cleaned.reason
                 key = same_text_key(text)
                 if reason is None and key in seen:
                     reason = "duplicate"
