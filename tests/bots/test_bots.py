@@ -26,6 +26,12 @@ def test_the_first_line_leads_an_editor_to_the_schema(path: Path) -> None:
     assert (path.parent / relative).resolve() == REPO / "docs" / "bot-file.schema.json"
 
 
+def test_the_example_of_articles_is_valid(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (REPO / "docs/articles.md").read_text("utf-8"), re.S)
+    (tmp_path / "astrology.yaml").write_text(example, "utf-8")
+    assert [source.kind for source in load(tmp_path / "astrology.yaml").sources.values()] == ["article"] * 3
+
+
 def test_addresses_are_those_that_the_data_was_collected_from(shared: Path) -> None:
     """SOURCES.md names a repository, its commit and a path there for each data file."""
     entries = re.findall(r"^- from: (\S+)@(\w+)\n- path there: (.*)$", (shared / "data/SOURCES.md").read_text(), re.M)
