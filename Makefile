@@ -6,6 +6,7 @@
 #   TORCH_INDEX=URL make demo        take PyTorch from this index: without an NVIDIA GPU, PyTorch's CPU index (see README)
 #   MYNAH_TEST_CONTEXT=… make test-cluster    which cluster to test on (see tests/cluster/with-cluster)
 #   make bench PART=startup          how soon the command is there, beside what it cannot do without
+#   make bench PART=datasets         how fast texts become a dataset, beside datasketch
 #   make storm N=400                 posters that are killed, while X is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
 
@@ -18,7 +19,7 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup
+BENCHES      = startup datasets
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE

@@ -4,7 +4,8 @@ Layout, below the bucket's address:
 
     <bot>/raw/<source>/<utc>-<id>.jsonl.zst    a page of scraped documents, and the cursor that follows them
     <bot>/raw/<source>/.cursor .ids            what saves a scrape work: see scrapers/raw.py
-    <bot>/datasets/<id>/                       manifest dataset.json
+    <bot>/datasets/<id>/                       manifest dataset.json; train and dev texts, dataset.png,
+                                               recitation.index (see mynah.recitation), sides.bin (training.sides)
     <bot>/runs/<id>/                           Ray Train's checkpoints
     <bot>/models/<id>/                         manifest model.json
     <bot>/evaluations/<id>/<current>.json      a model beside the one that was current (see mynah.evaluations)
