@@ -7,6 +7,7 @@
 #   MYNAH_TEST_CONTEXT=… make test-cluster    which cluster to test on (see tests/cluster/with-cluster)
 #   make bench PART=startup          how soon the command is there, beside what it cannot do without
 #   make bench PART=listening        how well and how fast sources are read, beside the libraries they rest on
+#   make bench PART=datasets         how fast texts become a dataset, beside datasketch
 #   make storm N=400                 posters that are killed, while X is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
 
@@ -19,7 +20,7 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup listening
+BENCHES      = startup listening datasets
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE

@@ -3,14 +3,14 @@
 import sys
 from dataclasses import dataclass, replace
 
+from jobs.trained_on import copied_from, prompts_of
 from mynah import endpoint
 from mynah.bot import Bot
-from mynah.bucket import Bucket
 from mynah.database import served
 from mynah.database.tweets import NewTweet, add_tweets, known_texts
-from mynah.document import unpack
 from mynah.progress import progress
-from mynah.rules import Copied, judge
+from mynah.recitation import Copied
+from mynah.rules import judge
 from mynah.settings import Settings
 from mynah.text import clean_generated, fold_spaces
 
@@ -49,12 +49,13 @@ def generate(bot: Bot, settings: Settings, address: str) -> Generated:
                 f"stored as {model}'s",
                 file=sys.stderr,
             )
-        copied = Copied(_training_texts(settings.bucket, bot.name, model))
+        prompts = prompts_of(bot, settings.bucket, model)
+        copied = copied_from(settings, bot.name, model)
         texts: dict[str, NewTweet] = {}  # by the text with its white space folded: what differs in no more is the same
-        wanted = len(bot.generate.prompts) * bot.generate.samples
+        wanted = len(prompts) * bot.generate.samples
         written = 0
         with progress("generating", wanted) as advance:
-            for prompt in bot.generate.prompts:
+            for prompt in prompts:
                 for completion in endpoint.completions(client, bot.name, prompt, bot.generate):
                     written += 1
                     tweet = _judged(bot, prompt, completion, model, copied)
@@ -87,16 +88,3 @@ def _judged(bot: Bot, prompt: str, completion: endpoint.Completion, model: str, 
         score=verdict.score,
         scores=verdict.scores,
     )
-
-
-def _training_texts(bucket: Bucket, bot: str, model: str) -> list[str]:
-    """The texts that the served model was trained on; of the newest dataset where the bucket lacks that model."""
-    manifest = bucket.manifest(bot, "models", model)
-    dataset = manifest["dataset"] if manifest else next((m["id"] for m in bucket.manifests(bot, "datasets")), None)
-    if dataset is None:
-        return []
-    return [
-        document.text
-        for split in ("train", "dev")
-        for document in unpack(bucket.read(bot, "datasets", dataset, f"{split}.jsonl.zst"))
-    ]

@@ -69,9 +69,10 @@ def judge_answers(bot: Bot, new: str, old: str | None) -> dict[str, str]:
     seconds: list[float] = []
     usual: list[float] = []
     texts, beside = 0, ""
+    prompts = prompts_to_try(bot)
     with client_of(new) as client, client_of(old or new) as old_client:
         for number in range(REQUESTS):
-            prompt = bot.generate.prompts[number % len(bot.generate.prompts)]
+            prompt = prompts[number % len(prompts)]
             took, text = ask(client, bot.name, prompt)
             seconds.append(took)
             texts += bool(text)
@@ -95,6 +96,11 @@ def judge_answers(bot: Bot, new: str, old: str | None) -> dict[str, str]:
         "answers": f"{REQUESTS} of {REQUESTS}",
         "median latency": f"{slow:.3f} s for {TOKENS} tokens{beside}",
     }
+
+
+def prompts_to_try(bot: Bot) -> list[str]:
+    """What a model is asked to go on from, to see that it does: of mined prompts, which belong to a dataset, none."""
+    return [""] if bot.generate.prompts == "mined" else bot.generate.prompts
 
 
 def client_of(address: str) -> httpx.Client:

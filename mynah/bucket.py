@@ -4,7 +4,8 @@ Layout, below the bucket's address:
 
     <bot>/raw/<source>/<utc>-<id>.jsonl.zst    a page of scraped documents, and the cursor that follows them
     <bot>/raw/<source>/.cursor .ids            what saves a scrape work: see scrapers/raw.py
-    <bot>/datasets/<id>/                       manifest dataset.json
+    <bot>/datasets/<id>/                       manifest dataset.json; train and dev texts, dataset.png,
+                                               recitation.index (see mynah.recitation), sides.bin (training.sides)
     <bot>/runs/<id>/                           Ray Train's checkpoints
     <bot>/models/<id>/                         manifest model.json
     <bot>/evaluations/<id>/<current>.json      a model beside the one that was current (see mynah.evaluations)
@@ -19,7 +20,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -167,10 +168,11 @@ class Bucket:
             if manifest := self.manifest(bot, kind, id):
                 yield manifest
 
-    def fetch(self, folder: Path, bot: str, kind: str, id: str) -> Path:
+    def fetch(self, folder: Path, bot: str, kind: str, id: str, names: Container[str] | None = None) -> Path:
         """A local copy of a whole folder: itself where the bucket is local, else downloaded to `folder`.
 
-        Files already there with the manifest's size are not fetched again.
+        With `names`, only those of its files are downloaded. Files already there with the manifest's size are not
+        fetched again.
         Raises MynahError where the manifest is missing or a file is not what the manifest says.
         """
         manifest = self.manifest(bot, kind, id)
@@ -179,6 +181,8 @@ class Bucket:
         if self.is_local:
             return Path(self.path(bot, kind, id))
         for name, facts in manifest["files"].items():
+            if names is not None and name not in names:
+                continue
             target = folder / name
             if target.is_file() and target.stat().st_size == facts["bytes"]:
                 continue

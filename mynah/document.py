@@ -5,16 +5,20 @@ pass over: `zstdcat` shows the lines alone, and versions that know no cursor rea
 """
 
 import hashlib
+import io
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 _SKIPPABLE = struct.Struct("<II")  # magic number, bytes that follow
 _MAGIC = 0x184D2A50
+_READ = 1 << 16  # bytes of lines at once
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def pack(documents: Iterable[Document], cursor: dict[str, Any] | None = None) ->
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as stream:
         for document in documents:
-            stream.write(json.dumps(_fields(document), ensure_ascii=False).encode() + b"\n")
+            stream.write(line(document))
     lines = bytes(sink.getvalue().to_pybytes())
     if cursor is None:
         return lines
@@ -51,11 +55,23 @@ def pack(documents: Iterable[Document], cursor: dict[str, Any] | None = None) ->
     return _SKIPPABLE.pack(_MAGIC, len(frame)) + frame + lines
 
 
+@contextmanager
+def packing(file: Path) -> Iterator[Callable[[bytes], object]]:
+    """Write lines into `file` as they come, as `pack` packs them."""
+    with pa.OSFile(str(file), "wb") as sink, pa.CompressedOutputStream(sink, "zstd") as stream:
+        yield stream.write
+
+
+def line(document: Document) -> bytes:
+    """A document as a line of JSON."""
+    return json.dumps(_fields(document), ensure_ascii=False).encode() + b"\n"
+
+
 def unpack(data: bytes) -> Iterator[Document]:
     """The documents that `pack` packed. Fields that are not known here are passed over."""
-    for line in pa.CompressedInputStream(pa.BufferReader(data), "zstd").read().split(b"\n"):
-        if line:
-            yield _document(json.loads(line))
+    with io.BufferedReader(pa.CompressedInputStream(pa.BufferReader(data), "zstd"), _READ) as lines:
+        for each in lines:
+            yield _document(json.loads(each))
 
 
 def unpack_cursor(data: bytes) -> dict[str, Any] | None:

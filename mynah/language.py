@@ -12,6 +12,8 @@ from mynah.errors import UsageError
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
+UNSURE = 0.3  # below this probability, a short text could as well be in another language
+
 
 def probability(text: str, languages: frozenset[str]) -> float:
     """How likely `text` is in one of `languages`, ISO 639 codes, in 0..1. Raises UsageError where one is not known."""
@@ -22,6 +24,12 @@ def probability(text: str, languages: frozenset[str]) -> float:
             f"known: {', '.join(sorted(identifier.labels))}"
         )
     return sum(float(share) for language, share in identifier.rank(text) if language in languages)
+
+
+def likeliest(text: str) -> str | None:
+    """The ISO 639 code of the language that a text is probably in; None where it could be any."""
+    language, share = _identifier().classify(text)
+    return str(language) if share >= UNSURE else None
 
 
 @functools.cache

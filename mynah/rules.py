@@ -5,18 +5,17 @@
 """
 
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mynah.text import same_text_key, words
+from mynah.text import words
 from mynah.tweet import mentions, urls, weight
 
 if TYPE_CHECKING:
     from mynah.bot import Judge
+    from mynah.recitation import Copied
 
 MAX_WEIGHT = 280  # of a post on X, from an account that does not pay
-RUN = 5  # words; a shared run this long is copying rather than chance
 
 
 @dataclass(frozen=True)
@@ -41,24 +40,6 @@ class Verdict:
     rejection: Rejection | None
 
 
-class Copied:
-    """Knows the training texts, and how much of a new text stands word for word in them."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._whole: set[int] = set()
-        self._runs: set[int] = set()
-        for text in texts:
-            self._whole.add(hash(same_text_key(text)))
-            self._runs.update(_runs(text))
-
-    def share(self, text: str) -> float:
-        """The share of the text's 5-word runs that the training texts hold; 1 for a whole training text."""
-        if hash(same_text_key(text)) in self._whole:
-            return 1.0
-        runs = _runs(text)
-        return sum(run in self._runs for run in runs) / len(runs) if runs else 0.0
-
-
 def may_post(text: str, rules: "Judge") -> Rejection | None:
     """Why the bot may not post this text; None where it may."""
     return (
@@ -73,7 +54,7 @@ def refused_by_x(text: str, max_weight: int = MAX_WEIGHT) -> Rejection | None:
     return empty(text) or character(text) or long(text, max_weight)
 
 
-def judge(text: str, rules: "Judge", copied: Copied) -> Verdict:
+def judge(text: str, rules: "Judge", copied: "Copied") -> Verdict:
     """Judge a cleaned text that a model wrote. "" is an unfinished one."""
     found = words(text)
     variety = len(set(found)) / len(found) if found else 0.0
@@ -148,8 +129,3 @@ def copying(share: float, max_copied: float) -> Rejection | None:
     if share > max_copied:
         return Rejection("copied", f"{share:.0%} of it stands in the training texts")
     return None
-
-
-def _runs(text: str) -> list[int]:
-    every = words(text)
-    return [hash(tuple(every[start : start + RUN])) for start in range(len(every) - RUN + 1)]

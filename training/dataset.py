@@ -1,20 +1,28 @@
 """The dataset stage: scraped documents → cleaned, deduplicated texts with a stable dev split."""
 
-import hashlib
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 import mynah
 from mynah.bot import Bot
 from mynah.bucket import Bucket, fingerprint, new_id
-from mynah.cleaning import cleaning
-from mynah.document import Document, pack, unpack
+from mynah.document import packing
 from mynah.errors import MynahError
-from mynah.text import same_text_key
+from training.corpus import Corpus, collect
+from training.mined import TEXTS, mine
+from training.near import DEV, TRAIN, compute_hashes, place
+from training.recitation import write_index
+from training.sides import NONE, Sides, read_sides
+from training.statistics import ASKED, PLOT, plot, statistics
 
+SPLITS = {"train": TRAIN, "dev": DEV}
 # Raised when a key or a rule of cleaning changes its meaning or default, so that datasets are made anew.
 VERSION = 2
 
@@ -51,40 +59,90 @@ def build(bot: Bot, bucket: Bucket, again: bool = False) -> Dataset:
             if id.endswith(fingerprint(named)) and (manifest := bucket.manifest(bot.name, "datasets", id)):
                 return Dataset(id, bucket.address(bot.name, "datasets", id), manifest["counts"], skipped=True)
 
-    documents = 0
-    clean = cleaning(bot.clean)
-    dropped: Counter[str] = Counter()
-    seen: set[str] = set()
-    splits: dict[str, list[Document]] = {"train": [], "dev": []}
-    for source, names in raw.items():
-        for name in names:
-            for document in unpack(bucket.read(bot.name, "raw", source, name)):
-                documents += 1
-                cleaned = clean(document)
-                text, reason = cleaned.text, cleaned.reason
-                key = same_text_key(text)
-                if reason is None and key in seen:
-                    reason = "duplicate"
-                if reason:
-                    dropped[reason] += 1
-                    continue
-                seen.add(key)
-                splits[split_of(key, bot.train.dev_fraction)].append(Document(id=document.id, text=text))
-    counts = {"documents": documents, "dropped": dict(dropped), **{name: len(rows) for name, rows in splits.items()}}
-    if not splits["train"]:
-        raise MynahError(
-            f"bot {bot.name}: no text is left of {documents:,} documents ({_listed(dropped)}): "
-            "loosen its clean section or add sources"
-        )
-    counts["characters"] = sum(len(row.text) for rows in splits.values() for row in rows)
-
-    id = new_id(named)
-    with tempfile.TemporaryDirectory(prefix="mynah-dataset-") as folder:
-        for split, rows in splits.items():
-            (Path(folder) / f"{split}.jsonl.zst").write_bytes(pack(rows))
-        manifest = {"inputs": named, "counts": counts, "versions": {"mynah": mynah.__version__}}
+    last = next(bucket.manifests(bot.name, "datasets"), None)
+    before = read_sides(bucket, bot.name, last["id"]) if last else NONE
+    with (
+        tempfile.TemporaryDirectory(prefix="mynah-corpus-") as scratch,
+        tempfile.TemporaryDirectory(prefix="mynah-dataset-") as folder,
+    ):
+        corpus, side = assemble(bot, bucket, raw, before, Path(scratch), Path(folder))
+        counts = _counts(corpus, side)
+        sample = _sample(corpus, np.flatnonzero(~corpus.left_out), ASKED)
+        facts = statistics(corpus, side, [*raw], sample)
+        id = new_id(named)
+        plot(corpus, counts, facts, f"{bot.name} {id}", Path(folder) / PLOT)
+        manifest = {
+            "inputs": named,
+            "raw": corpus.raw,
+            "sides_of": last["id"] if last else None,
+            "counts": counts,
+            "statistics": facts,
+            "prompts": mine(_sample(corpus, np.flatnonzero(~corpus.left_out & (side == TRAIN)), TEXTS)),
+            "versions": {"mynah": mynah.__version__},
+        }
         bucket.publish(Path(folder), manifest, bot.name, "datasets", id)
     return Dataset(id, bucket.address(bot.name, "datasets", id), counts, skipped=False)
+
+
+def assemble(
+    bot: Bot, bucket: Bucket, raw: dict[str, list[str]], before: Sides, scratch: Path, folder: Path
+) -> tuple[Corpus, NDArray[np.int8]]:
+    """Write the files of a dataset into `folder`: both splits, the recitation index, and the sides of all texts.
+
+    `before` are the sides of the last dataset's texts. Only one page per process is in memory at a time, and some 50
+    bytes per text; all else is in files, in `scratch`. Returns the texts with their sides. Raises MynahError where
+    nothing is left to learn from.
+    """
+    corpus = collect(bot, bucket, raw, scratch / "texts")
+    for number, source in enumerate(raw):
+        _cap(corpus, number, bot.sources[source].max_texts)
+    similarity = bot.clean.near_duplicate_similarity
+    hashes = compute_hashes(corpus, similarity, scratch)
+    side = place(corpus, hashes, before, similarity, bot.clean.drop_near_duplicates)
+    kept = ~corpus.left_out
+    if not (kept & (side == TRAIN)).any():
+        raise MynahError(
+            f"bot {bot.name}: no text is left of {corpus.documents.total():,} documents ({_listed(corpus.dropped)}): "
+            "loosen its clean section or add sources"
+        )
+    for split, which in SPLITS.items():
+        with packing(folder / f"{split}.jsonl.zst") as write:
+            for begin, end in corpus.chunks():
+                wanted = (kept & (side == which))[begin:end].tolist()
+                write(b"".join(compress(corpus.lines(begin, end), wanted)))
+    write_index(folder, corpus, hashes)
+    before.with_more(corpus.key[kept & (side == TRAIN)], corpus.key[kept & (side == DEV)]).write(folder)
+    return corpus, side
+
+
+def _cap(corpus: Corpus, source: int, most: int | None) -> None:
+    """Of a source's texts, leave those with the highest hashes out: another text changes nothing about the others."""
+    mine = np.flatnonzero(corpus.source == source)
+    if most is not None and len(mine) > most:
+        corpus.leave_out(mine[np.argsort(corpus.key[mine])[most:]], "over max_texts")
+
+
+def _sample(corpus: Corpus, numbers: NDArray[np.int64], most: int) -> list[str]:
+    """Some of these texts, spread evenly."""
+    some = numbers[np.linspace(0, len(numbers) - 1, min(most, len(numbers))).round().astype(int)]
+    wanted = np.zeros(len(corpus), bool)
+    wanted[some] = True
+    return [
+        text
+        for begin, end in corpus.chunks()
+        if wanted[begin:end].any()
+        for text in compress(corpus.texts(begin, end), wanted[begin:end].tolist())
+    ]
+
+
+def _counts(corpus: Corpus, side: NDArray[np.int8]) -> dict[str, Any]:
+    kept = ~corpus.left_out
+    return {
+        "documents": corpus.documents.total(),
+        "dropped": dict(corpus.dropped),
+        **{split: int((kept & (side == which)).sum()) for split, which in SPLITS.items()},
+        "characters": int(corpus.characters[kept].sum()),
+    }
 
 
 def inputs(bot: Bot, raw: dict[str, list[str]]) -> dict[str, Any]:
@@ -92,18 +150,14 @@ def inputs(bot: Bot, raw: dict[str, list[str]]) -> dict[str, Any]:
 
     Keys at their default are left out, so that a key which is new tomorrow leaves today's datasets as they are.
     """
+    caps = {source: section.max_texts for source, section in bot.sources.items() if section.max_texts is not None}
     return {
         "version": VERSION,
         "raw": raw,
+        **({"max_texts": caps} if caps else {}),
         "clean": bot.clean.model_dump(exclude_defaults=True),
         **bot.train.model_dump(include={"dev_fraction"}, exclude_defaults=True),
     }
-
-
-def split_of(key: str, dev_fraction: float) -> str:
-    """Which side a text is on, by its hash: it never changes sides, whatever else comes or goes."""
-    place = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
-    return "dev" if place < dev_fraction else "train"
 
 
 def _listed(dropped: Counter[str]) -> str:

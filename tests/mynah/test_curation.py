@@ -16,7 +16,8 @@ from mynah.database import STATES, posts, tweets
 from mynah.database.connection import Connection
 from mynah.database.tweets import NewTweet
 from mynah.errors import MynahError, UsageError
-from mynah.rules import Copied, judge, may_post
+from mynah.recitation import Copied
+from mynah.rules import judge, may_post
 
 BOT = Bot(name="demo", sources={"none": FileSource(url="none.txt")})
 ACTIONS = ("approved", "rejected", "candidate", "edit")
@@ -249,7 +250,7 @@ def test_what_the_judge_accepts_is_approved_and_posted(
         min_words=1, min_variety=0, max_copied=1, allow_links=links, allow_mentions=mentions, max_weight=max_weight
     )
     bot = BOT.model_copy(update={"judge": rules})
-    accepted = judge(text, rules, Copied([])).rejection is None
+    accepted = judge(text, rules, Copied.of([])).rejection is None
     if not accepted and not (may_post(text, rules) and storable(text)):
         return
     connection.execute("TRUNCATE tweets RESTART IDENTITY CASCADE")

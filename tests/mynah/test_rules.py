@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mynah.bot import Judge
-from mynah.rules import Copied, judge, may_post, refused_by_x
+from mynah.recitation import Copied
+from mynah.rules import judge, may_post, refused_by_x
 
 FAMILY = "👨‍👩‍👧‍👦"
 TRAINING = ["The early bird catches the worm but the second mouse gets the cheese.", "A closed mouth gathers no foot."]
-COPIED = Copied(TRAINING)
+COPIED = Copied.of(TRAINING)
 
 
 @pytest.mark.parametrize(

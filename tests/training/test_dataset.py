@@ -1,5 +1,6 @@
 """The dataset stage."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 
 from mynah.bot import Bot, Clean, FileSource, Train
 from mynah.bucket import Bucket
-from mynah.document import Document, pack, unpack
+from mynah.document import Document, pack, text_id, unpack
 from mynah.errors import MynahError
-from training.dataset import build, split_of
+from training.corpus import collect
+from training.dataset import Dataset, build
+from training.sides import split_of
 
 
 def bot_with(**clean: object) -> Bot:
@@ -32,14 +35,63 @@ def texts_of(bucket: Bucket, id: str, split: str) -> list[str]:
 
 
 def test_texts_are_cleaned_counted_and_split(bucket: Bucket) -> None:
-    scraped(bucket, *(f"the text number {n} https://x.y" for n in range(300)), "The TEXT number 7!", "short")
+    texts = [f"the text {text_id(str(n))}" for n in range(300)]
+    scraped(bucket, *(f"{text} https://x.y" for text in texts), f"The TEXT {text_id('7')}!", "short")
     made = build(bot_with(), bucket)
     train, dev = texts_of(bucket, made.id, "train"), texts_of(bucket, made.id, "dev")
-    assert sorted(train + dev) == sorted(f"the text number {n}" for n in range(300))
+    assert sorted(train + dev) == sorted(texts)
     assert 15 <= len(dev) <= 50
     assert made.counts["documents"] == 302
     assert made.counts["dropped"] == {"duplicate": 1, "too few words": 1}
     assert (made.counts["train"], made.counts["dev"]) == (len(train), len(dev))
+
+
+def test_the_manifest_says_what_went_in_and_what_is_in_it(bucket: Bucket) -> None:
+    scraped(
+        bucket, *(f"The weather report says {text_id(str(n))} &lt; {n}" for n in range(40)), "no", "no", "RT @a: b c"
+    )
+    made = build(bot_with(), bucket)
+    manifest = bucket.manifest("demo", "datasets", made.id)
+    assert manifest
+    raw = hashlib.sha256(bucket.read("demo", "raw", "s", "1.jsonl.zst")).hexdigest()
+    assert manifest["raw"] == {"s": {"1.jsonl.zst": raw}}
+    assert manifest["statistics"]["sources"] == {
+        "s": {"documents": 43, "train": made.counts["train"], "dev": made.counts["dev"]}
+    }
+    assert manifest["statistics"]["words"]["50%"] == 6
+    assert manifest["statistics"]["changed"] == {"unescape_html": 40}
+    assert sum(number for name, number in manifest["statistics"]["languages"].items() if name != "texts") == 40
+    assert manifest["prompts"] == ["The weather report says"]
+    assert bucket.read("demo", "datasets", made.id, "dataset.png").startswith(b"\x89PNG")
+    assert {*manifest["files"]} == {"train.jsonl.zst", "dev.jsonl.zst", "recitation.index", "sides.bin", "dataset.png"}
+
+
+def test_a_source_gives_no_more_texts_than_it_may(bucket: Bucket) -> None:
+    scraped(bucket, *(f"the text {text_id(str(n))}" for n in range(50)))
+
+    def some(most: int | None) -> Bot:
+        sources = {"s": FileSource(url="x", max_texts=most)}
+        return Bot(name="demo", sources=sources, clean=Clean(near_duplicate_similarity=1.0))
+
+    def texts(made: Dataset) -> set[str]:
+        return {*texts_of(bucket, made.id, "train"), *texts_of(bucket, made.id, "dev")}
+
+    all_of_them, few = build(some(None), bucket), build(some(20), bucket)
+    assert few.counts["dropped"] == {"over max_texts": 30}
+    assert len(texts(few)) == 20
+    assert texts(few) < texts(build(some(30), bucket)) < texts(all_of_them)
+
+
+def test_pages_are_cleaned_by_processes_in_their_order(tmp_path: Path, bucket: Bucket) -> None:
+    names = [f"{number:02}" for number in range(9)]
+    for name in names:
+        scraped(bucket, *(f"the text {text_id(name + str(n))}" for n in range(20)), "the same everywhere", file=name)
+    raw = {"s": [f"{name}.jsonl.zst" for name in names]}
+    alone, together = (collect(bot_with(), bucket, raw, tmp_path / str(count), count) for count in (1, 2))
+    assert alone.file.read_bytes() == together.file.read_bytes()
+    assert alone.key.tolist() == together.key.tolist()
+    assert together.dropped == {"duplicate": 8}
+    assert len(together) == 9 * 20 + 1
 
 
 def test_the_same_inputs_are_not_built_twice(bucket: Bucket) -> None:
