@@ -22,6 +22,7 @@ class Serve(Section):
     cpu: Annotated[Quantity, Unit("cores per pod")] = "250m"
     """Cores that a pod asks for, e.g. 2 or 250m (a quarter of a core). It takes more where the node has them."""
     memory: Annotated[Quantity, Unit("bytes per pod")] = "2Gi"
-    """Memory that a pod asks for and may not exceed, e.g. 2Gi."""
+    """Memory that a pod asks for and may not exceed, e.g. 2Gi. On a CPU it holds the model's weights, about half a
+    gigabyte of program, and up to 1 GB of keys and values, which fills up in the first hours of use."""
     gpus: Annotated[int, Unit("GPUs per pod")] = Field(default=1, ge=1)
     """GPUs that a pod asks for, with accelerator gpu."""
