@@ -65,7 +65,8 @@ def test_retweets_and_leading_links_are_left_out_of_the_trump_archive(
     assert isinstance(source, FileSource)
     path = shared / "data/trump" / file
     source = source.model_copy(update={"url": str(path), **({"fields": fields} if fields else {})})
-    documents = [*read_documents(path.read_bytes(), source)]
+    with path.open("rb") as stream:
+        documents = [*read_documents(stream, source, [])]
     found = checked(bot, documents, tmp_path)
     assert (found.documents, found.kept, found.left_out) == counts
     retweets = sum(document.repost or document.text.startswith("RT @") for document in documents)
