@@ -362,16 +362,22 @@ def killed(folder: Path, *call: int) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """How many calls a scrape of 40 articles takes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with app_served(application(Site(made(*range(40))))) as url:
+        bot_of(folder, url, more=", body: [article]")
+        return int(killed(folder).stdout)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(5))
-def test_killed_at_any_moment_it_ends_as_if_undisturbed(number: int, tmp_path: Path, site: Site, url: str) -> None:
+def test_killed_at_any_moment_it_ends_as_if_undisturbed(
+    number: int, tmp_path: Path, site: Site, url: str, calls: int
+) -> None:
     """Kills at random calls; meanwhile there are new articles. No article that is kept is asked for twice."""
     chance = random.Random(number)
-    site.pages = made(*range(40))
-    (tmp_path / "whole").mkdir()
-    bot_of(tmp_path / "whole", url, more=", body: [article]")
-    calls = int(killed(tmp_path / "whole").stdout)
-    site.asked.clear()
     bot, settings = bot_of(tmp_path, url, more=", body: [article]")
     kept: set[str] = set()
     for last in (40, 42, 44):
