@@ -70,8 +70,6 @@ def read_documents(stream: BinaryIO, source: FileSource, problems: list[str]) ->
             yield from _documents(rows, source)
     except UnicodeError:
         raise MynahError(f"{source.url}: is not written in {source.encoding}: say in which") from None
-    finally:
-        text.detach()  # the stream is its opener's to close
 
 
 def _format(name: str) -> str:

@@ -23,6 +23,7 @@ from typing import Any
 
 from mynah.bucket import Bucket, fingerprint
 from mynah.document import Document, pack, unpack, unpack_cursor
+from mynah.errors import MynahError
 from scrapers.cursor import difference, merged
 from scrapers.page import Cursor
 
@@ -68,7 +69,16 @@ class Raw:
         return number in self._new or (place < len(self._sorted) and self._sorted[place] == number)
 
     def write(self, documents: list[Document], cursor: Cursor | None) -> None:
-        """Keep a page: its documents and its cursor, or neither."""
+        """Keep a page: its documents and its cursor, or neither.
+
+        Raises MynahError where another scrape has written a page meanwhile: what it wrote is not known here, and would
+        be written twice. A lock of one machine does not see another's.
+        """
+        if not set(self._bucket.names(*self._folder)) <= set(self._pages):
+            raise MynahError(
+                f"{self._bucket.address(*self._folder)}: another scrape of this source is at work: wait for it, "
+                "then run this again"
+            )
         if not documents:  # an empty page would be one more input of the next dataset, and a new model for nothing
             newest = self._pages[-1] if self._pages else ""
             self._bucket.write(

@@ -201,6 +201,38 @@ def test_many_ids_are_known_again(texts: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(index.partition(b"\n")[2]) == 8 * len(many)
 
 
+def test_two_scrapes_at_once_write_nothing_twice(texts: Path) -> None:
+    """On two machines: the one that comes second to write a page gives way, and loses nothing."""
+    _, settings = bot_of(texts)
+    first, second = (Raw(settings.bucket, "demo", "texts", "file") for _ in range(2))
+    documents = [Document(id=str(n), text=str(n)) for n in range(4)]
+    first.write(first.unseen(documents[:2]), {"n": 2})
+    for seen in (documents[:3], []):
+        with pytest.raises(MynahError, match="raw/texts: another scrape of this source is at work: wait for it"):
+            second.write(second.unseen(seen), {"n": 3})
+    first.write(first.unseen(documents[2:]), {"n": 4})
+    assert stored(settings.bucket) == ["0", "1", "2", "3"]
+    assert Raw(settings.bucket, "demo", "texts", "file").cursor() == {"n": 4}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+def test_a_disk_that_fills_in_the_middle_loses_nothing(texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scraping, "PAGE_DOCUMENTS", 500)
+    texts.write_text("\n".join(os.urandom(40).hex() for _ in range(3000)))
+    bot, settings = bot_of(texts)
+    settings.home.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "none", settings.home], check=True)
+    try:
+        assert "No space left on device" in scrape(bot, settings).failed["texts"]
+        kept = stored(settings.bucket)
+        assert 0 < len(kept) < 3000
+        subprocess.run(["mount", "-o", "remount,size=4m", settings.home], check=True)
+        assert scrape(bot, settings).new == {"texts": 3000 - len(kept)}
+        assert stored(settings.bucket) == sorted(texts.read_text().splitlines())
+    finally:
+        subprocess.run(["umount", settings.home], check=True)
+
+
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch) -> list[Page | MynahError]:
     """The pages that the source gives next, whatever it is asked."""
