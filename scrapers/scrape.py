@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mynah.bot import Bot, Source
 from mynah.document import Document
@@ -37,28 +37,28 @@ class Scraped:
 def scrape(bot: Bot, settings: Settings) -> Scraped:
     """Scrape every source of `bot`. One that cannot be read does not keep the others from being read.
 
-    Problems are told on stderr when they come.
+    Problems are told on stderr when they come. Raises MynahError where there is no bucket to write to.
     """
     scraped = Scraped({}, {})
     for name, source in bot.sources.items():
         where = f"bot {bot.name}, source {name}"
         problems: list[str] = []
+        raw = Raw(settings.bucket, bot.name, name, source.kind)
         try:
-            found, new = _scrape(source, Context(bot.name, name, settings, bot.scrape.max_cost_usd), problems, where)
+            context = Context(bot.name, name, settings, bot.scrape.max_cost_usd, raw.has)
+            found, new = _scrape(source, raw, context, problems, where)
         except MynahError as error:
             scraped.failed[name] = str(error)
         else:
             scraped.found[name], scraped.new[name] = found, new
-            if problems:
-                scraped.problems[name] = problems
+        if problems:
+            scraped.problems[name] = problems
     return scraped
 
 
-def _scrape(source: Source, context: Context, problems: list[str], where: str) -> tuple[int, int]:
+def _scrape(source: Source, raw: Raw, context: Context, problems: list[str], where: str) -> tuple[int, int]:
     """Scrape one source on from where it stands; how many documents it gave, and how many were new."""
     module = importlib.import_module(f"scrapers.{source.kind}")
-    raw = Raw(context.settings.bucket, context.bot, context.name, source.kind)
-    context = replace(context, kept=raw.has)
     cursor = raw.cursor()
     found = new = 0
     gathered: list[Document] = []
