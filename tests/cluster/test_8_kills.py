@@ -163,6 +163,13 @@ def test_posters_killed_at_any_moment(release: str, before: dict[int, str]) -> N
     check_books(release, before)
 
 
+def test_one_postgres_alone_has_the_data(release: str) -> None:
+    """A pod that is deleted by force may run again for a moment, beside the one that takes its place."""
+    locked = "flock -n /var/lib/postgresql/data/.lock true; echo $?"
+    said = kubectl(release, "exec", f"{RELEASE}-postgres-0", "-c", "postgres", "--", "sh", "-c", locked)
+    assert said.strip() == "1"
+
+
 @pytest.mark.parametrize("victim", ["predictor", "postgres", "store"])
 def test_the_loop_goes_on_after_a_kill(
     release: str, before: dict[int, str], victim: str, figures: dict[str, str]
