@@ -11,7 +11,7 @@ from mynah.bot import Clean
 from mynah.cleaning import ASCII, RULES, Change, Cleaned, cleaning, keys
 from mynah.document import Document
 from mynah.errors import UsageError
-from mynah.text import WORD
+from mynah.text import LINK, WORD
 
 
 def clean(text: str, likes: int | None = None, author: str | None = None, **rules: Any) -> Cleaned:
@@ -167,6 +167,7 @@ def test_cleaning_a_cleaned_text_changes_nothing(text: str, rules: Clean, lines:
 
 @given(TEXTS, SECTIONS)
 @example("a👍b", Clean(strip_emoji=True, min_words=1))
+@example("0HTTP://1", Clean(min_words=1))
 def test_cleaning_invents_no_word(text: str, rules: Clean) -> None:
     """Each is a word of the document, once its entities are characters and its letters as the section wants them."""
     rules = rules.model_copy(update={"ascii_only": False})
@@ -184,8 +185,8 @@ def test_cleaning_to_ascii_only_takes_away(text: str, rules: Clean) -> None:
 
 
 def _translated(text: str, rules: Clean) -> str:
-    """What `clean` may change without taking anything away."""
-    text = unicodedata.normalize("NFC", text)
+    """What `clean` may change without taking anything away. A link ends the word that it is stuck to."""
+    text = LINK.sub(lambda link: f" {link.group()}", unicodedata.normalize("NFC", text))
     for rule in RULES:
         if isinstance(rule, Change) and rule.key in ("unescape_html", "case") and (apply := rule.make(rules)):
             text = apply(text)
