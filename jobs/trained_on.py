@@ -12,11 +12,20 @@ from mynah.settings import Settings
 
 
 def dataset_of(bucket: Bucket, bot: str, model: str) -> dict[str, Any] | None:
-    """The manifest of the dataset that a model was trained on; of the newest one where the bucket lacks that model."""
+    """The manifest of the dataset that a model was trained on; of the newest one where the bucket lacks that model.
+
+    Raises MynahError where the dataset is gone: nobody knows then what the model was shown.
+    """
     manifest = bucket.manifest(bot, "models", model)
     if manifest is None:
         return next(bucket.manifests(bot, "datasets"), None)
-    return bucket.manifest(bot, "datasets", manifest["dataset"])
+    id = manifest["dataset"]
+    if (dataset := bucket.manifest(bot, "datasets", id)) is None:
+        raise MynahError(
+            f"model {model} was trained on {bucket.address(bot, 'datasets', id)}, which is not there any more: put it "
+            f"back, or train anew with `mynah train {bot}`"
+        )
+    return dataset
 
 
 def copied_from(settings: Settings, bot: str, model: str) -> Copied:

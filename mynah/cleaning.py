@@ -16,7 +16,7 @@ import regex
 from mynah.bot import Clean
 from mynah.document import Document
 from mynah.language import probability
-from mynah.text import HASHTAG, LINK, MENTION, drop_lines, fold_spaces, words
+from mynah.text import HASHTAG, LINK, MENTION, count_words, drop_lines, fold_spaces
 from mynah.tweet import EMOJI
 
 ROUNDS = 20  # of changes; a text that still changes is made to tangle
@@ -124,6 +124,11 @@ def _unescape(text: str) -> str:
     return html.unescape(AMPERSANDS.sub("&", text)) if "&" in text else text
 
 
+def _without_links(text: str) -> str:
+    """Most texts have none of what every link has, and need no search."""
+    return LINK.sub("", text) if "/" in text or "www." in text.lower() else text
+
+
 def _without(pattern: re.Pattern[str]) -> Callable[[str], str]:
     return lambda text: pattern.sub("", text)
 
@@ -161,7 +166,7 @@ OF_LINES = (
 OF_TEXTS = (
     Change("strip_headers", _strip_headers),
     Change("unescape_html", lambda rules: _unescape if rules.unescape_html else None),
-    Change("strip_links", lambda rules: _without(LINK) if rules.strip_links else None),
+    Change("strip_links", lambda rules: _without_links if rules.strip_links else None),
     Change("strip_mentions", lambda rules: _without(MENTION) if rules.strip_mentions else None),
     Change("strip_hashtags", lambda rules: _without(HASHTAG) if rules.strip_hashtags else None),
     Change("strip_emoji", lambda rules: _without_emoji if rules.strip_emoji else None),
@@ -173,7 +178,7 @@ OF_TEXTS = (
 
 def _max_words(rules: Clean) -> Callable[[Document, str], bool] | None:
     most = rules.max_words
-    return None if most is None else lambda _, text: len(words(text)) > most
+    return None if most is None else lambda _, text: count_words(text) > most
 
 
 def _max_characters(rules: Clean) -> Callable[[Document, str], bool] | None:
@@ -198,7 +203,7 @@ def _foreign(rules: Clean) -> Callable[[Document, str], bool] | None:
 
 
 ABOUT_TEXTS = (
-    Filter("min_words", "too few words", lambda rules: lambda _, text: len(words(text)) < rules.min_words),
+    Filter("min_words", "too few words", lambda rules: lambda _, text: count_words(text) < rules.min_words),
     Filter("max_words", "too many words", _max_words),
     Filter("min_characters", "too few characters", lambda rules: lambda _, text: len(text) < rules.min_characters),
     Filter("max_characters", "too many characters", _max_characters),

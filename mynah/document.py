@@ -18,6 +18,7 @@ import pyarrow as pa
 
 _SKIPPABLE = struct.Struct("<II")  # magic number, bytes that follow
 _MAGIC = 0x184D2A50
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 _READ = 1 << 16  # bytes of lines at once
 
 
@@ -64,7 +65,7 @@ def packing(file: Path) -> Iterator[Callable[[bytes], object]]:
 
 def line(document: Document) -> bytes:
     """A document as a line of JSON."""
-    return json.dumps(_fields(document), ensure_ascii=False).encode() + b"\n"
+    return _ENCODER.encode(_fields(document)).encode() + b"\n"
 
 
 def unpack(data: bytes) -> Iterator[Document]:

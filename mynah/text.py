@@ -35,7 +35,14 @@ def fold_spaces(text: str, keep_newlines: bool = False) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text, lower-cased."""
+    if text.isascii():  # elsewhere the small letter of a capital may be two characters, of which one is none of a word
+        return WORD.findall(text.lower())
     return [word.lower() for word in WORD.findall(text)]
+
+
+def count_words(text: str) -> int:
+    """How many words a text has."""
+    return len(WORD.findall(text))
 
 
 def same_text_key(text: str) -> str:

@@ -21,7 +21,7 @@ from mynah.cleaning import cleaning, keys
 from mynah.document import Document, line, unpack
 from mynah.progress import track
 from mynah.recitation import key_hash
-from mynah.text import same_text_key, words
+from mynah.text import same_text_key
 from training.parallel import in_order
 from training.sides import among, split_of
 
@@ -75,11 +75,6 @@ class Corpus:
     def chunks(self) -> Iterator[tuple[int, int]]:
         """Numbers of texts, from and to, that together are all."""
         return ((begin, min(begin + CHUNK, len(self))) for begin in range(0, len(self), CHUNK))
-
-    def text(self, number: int) -> str:
-        """One text."""
-        (found,) = self.texts(number, number + 1)
-        return found
 
     def lines(self, begin: int, end: int) -> list[bytes]:
         """The lines of some texts."""
@@ -178,7 +173,7 @@ def _clean_page(bucket: Bucket, bot: str, rules: Clean, dev_fraction: float, pag
         found["key"].append(key_hash(key))
         found["dev"].append(split_of(key, dev_fraction) == "dev")
         found["characters"].append(len(cleaned.text))
-        found["words"].append(len(words(cleaned.text)))
+        found["words"].append(key.count(" ") + 1)
     columns: dict[str, Any] = {
         name: np.array(found[name], COLUMNS[name]) for name in ("key", "dev", "characters", "words")
     }

@@ -6,7 +6,7 @@ then the new ones as they came. Each is compared with the texts that were placed
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,6 @@ from training.sides import Sides, among
 TRAIN, DEV = 0, 1
 SHORT = 64  # bytes of a signature, which tells how near a text may be before its shingles do
 SURE = 5  # standard errors of such an estimate
-FEW = 16  # candidates that are compared without asking their signatures
 HELD = 4096  # texts whose shingles are held, 10 KB each
 
 U32 = NDArray[np.uint32]
@@ -109,8 +108,7 @@ def place(corpus: Corpus, hashes: Hashes, before: Sides, similarity: float, drop
     near: list[int] = []
     between: list[int] = []
     for number in here[np.argsort(rank[here], kind="stable")].tolist():
-        mine = groups(number)
-        if not len(mine):
+        if not (mine := groups(number)):
             continue
         own = int(side[number])
         known = rank[number] < 2
@@ -134,7 +132,7 @@ def place(corpus: Corpus, hashes: Hashes, before: Sides, similarity: float, drop
 
 
 def _groups(bands: U32, here: Numbers) -> Callable[[int], list[int]]:
-    """Which groups a text is in: a group is of texts that share a band."""
+    """Which groups a text is in: a group is of two texts or more that share a band."""
     members, names = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     count = 0
     for band in bands:
@@ -150,10 +148,10 @@ def _groups(bands: U32, here: Numbers) -> Callable[[int], list[int]]:
     all_members, all_names = np.concatenate(members), np.concatenate(names)
     order = np.argsort(all_members, kind="stable")
     all_members, all_names = all_members[order], all_names[order]
+    places = np.searchsorted(all_members, np.arange(bands.shape[1] + 1))
 
     def groups(number: int) -> list[int]:
-        begin, end = np.searchsorted(all_members, [number, number + 1])
-        found: list[int] = all_names[begin:end].tolist()
+        found: list[int] = all_names[places[number] : places[number + 1]].tolist()
         return found
 
     return groups
@@ -163,26 +161,33 @@ class _Compare:
     """Compares texts of a corpus. What is true of two texts does not depend on which others there are."""
 
     def __init__(self, corpus: Corpus, signatures: NDArray[np.uint8], similarity: float) -> None:
+        self._corpus = corpus
         self._signatures = signatures
         self._similarity = similarity
-        self._promising = similarity - SURE * (similarity * (1 - similarity) / SHORT) ** 0.5
-        self._shingles = functools.lru_cache(HELD)(lambda number: shingles(same_text_key(corpus.text(number))))
+        self._promising = SHORT * (similarity - SURE * (similarity * (1 - similarity) / SHORT) ** 0.5)
+        self._shingles = functools.lru_cache(HELD)(self._read_shingles)
 
     def any_near(self, number: int, groups: Iterable[int], *placed: dict[int, list[int]]) -> bool:
         """Whether a text is near any of those that are placed in its groups."""
         lists = [found for where in placed for group in groups if (found := where.get(group))]
+        if not lists:
+            return False
         # Of many texts that are all nearly the same, the first one says it.
-        for candidate in self._worth(number, lists):
-            if jaccard(self._shingles(number), self._shingles(candidate)) >= self._similarity:
-                return True
-        return False
+        firsts = {found[0] for found in lists}
+        if self._any_of(number, firsts):
+            return True
+        others = {one for found in lists for one in found} - firsts
+        return bool(others) and self._any_of(number, others)
 
-    def _worth(self, number: int, lists: list[list[int]]) -> Iterator[int]:
-        """Candidates, each once: the first of each group, then those whose signatures say that they may be near."""
-        firsts = dict.fromkeys(found[0] for found in lists)
-        yield from firsts
-        others = np.unique(np.fromiter((one for found in lists for one in found[1:]), np.int64))
-        if len(others) > FEW:
-            alike = (self._signatures[others] == self._signatures[number]).mean(axis=1)
-            others = others[alike >= self._promising]
-        yield from (one for one in others.tolist() if one not in firsts)
+    def _any_of(self, number: int, candidates: set[int]) -> bool:
+        """Only what a signature does not rule out is read."""
+        some = np.fromiter(candidates, np.int64, len(candidates))
+        alike = np.count_nonzero(self._signatures[some] == self._signatures[number], axis=1)
+        return any(
+            jaccard(self._shingles(number), self._shingles(one)) >= self._similarity
+            for one in np.sort(some[alike >= self._promising]).tolist()
+        )
+
+    def _read_shingles(self, number: int) -> set[str]:
+        (text,) = self._corpus.texts(number, number + 1)
+        return shingles(same_text_key(text))

@@ -53,6 +53,11 @@ def test_a_dataset_without_an_index_is_read(bucket: Bucket, tmp_path: Path, publ
     publish("2", "Another text of five words.")
     assert copied_from(settings, "demo", older).share(TEXT.upper()) == 1.0
     assert copied_from(settings, "demo", "gone").share(TEXT) == 0.0
+    bucket.delete("demo", "datasets", "1")
+    with pytest.raises(
+        MynahError, match="model model-1 was trained on .*/demo/datasets/1, which is not there any more"
+    ):
+        copied_from(settings, "demo", older)
     assert copied_from(settings, "demo", "gone").share("Another text of five words.") == 1.0, "the newest dataset's"
 
 

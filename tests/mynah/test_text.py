@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mynah.text import clean_generated, same_text_key, words
+from mynah.text import WORD, clean_generated, count_words, same_text_key, words
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,12 @@ def test_the_same_text_key_ignores_case_space_and_punctuation(text: str) -> None
     assert same_text_key(text) == same_text_key(f"  {text}\n")
     if text.isascii() and words(text):
         assert same_text_key(text) == same_text_key(text.upper()) == same_text_key(text + "!")
+
+
+@given(TEXT)
+def test_words_are_lower_cased_one_by_one(text: str) -> None:
+    assert words(text) == [word.lower() for word in WORD.findall(text)]
+    assert count_words(text) == len(words(text))
+    assert words(text.encode("ascii", "ignore").decode()) == [
+        word.lower() for word in WORD.findall(text.encode("ascii", "ignore").decode())
+    ]
