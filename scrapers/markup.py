@@ -19,7 +19,7 @@ def plain_text(markup: str) -> str:
     A line for every <br> and block, an empty line around paragraphs and headings; white space is folded.
     """
     markup = NOT_XML.sub("", markup)
-    if not SPACE.sub("", markup):
+    if not markup.strip():
         return ""
     parser = html.HTMLParser(huge_tree=True)  # 2,048 levels, not 256: some pages close nothing
     return element_text(html.fragment_fromstring(markup, create_parent="div", parser=parser))

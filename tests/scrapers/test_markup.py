@@ -55,7 +55,7 @@ def test_any_text_is_taken(markup: str) -> None:
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_what_was_escaped_comes_back_with_its_white_space_folded(text: str) -> None:
     want = SPACE.sub(" ", NOT_XML.sub("", text)).strip(" ")
-    assert plain_text(html.escape(text)) == want
+    assert plain_text(html.escape(text)) == (want if want.strip() else "")  # of white space alone, nothing
 
 
 @given(
