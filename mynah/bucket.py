@@ -4,6 +4,7 @@ Layout, below the bucket's address:
 
     <bot>/raw/<source>/<utc>-<id>.jsonl.zst    a page of scraped documents, and the cursor that follows them
     <bot>/raw/<source>/.cursor .ids            what saves a scrape work: see scrapers/raw.py
+    <bot>/followers/<source>/                  leaders' followers: see scrapers/cohort/pages.py
     <bot>/datasets/<id>/                       manifest dataset.json; train and dev texts, dataset.png,
                                                recitation.index (see mynah.recitation), sides.bin (training.sides)
     <bot>/runs/<id>/                           Ray Train's checkpoints

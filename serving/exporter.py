@@ -3,6 +3,7 @@
     mynah_database_up                             1, or 0 where Postgres did not answer: then there is nothing else
     mynah_tweets{bot, state}                      texts
     mynah_last_post_timestamp_seconds{bot}        only where there was a post
+    mynah_silent_accounts{bot, source}            accounts that gave texts and give none any more
 
 Postgres may be away, or not migrated yet, when this process starts and at any time after: that is told, and asked again
 at the next scrape.
@@ -20,7 +21,7 @@ from prometheus_client import REGISTRY, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mynah.database import posts, tweets
+from mynah.database import posts, silences, tweets
 from mynah.database.connection import reach
 from mynah.errors import MynahError
 from mynah.settings import Settings
@@ -38,6 +39,8 @@ class Counts:
     """(bot, state) → texts."""
     last_posts: dict[str, datetime] = field(default_factory=dict)
     """bot → when it last posted."""
+    silent: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(bot, source) → accounts."""
 
 
 class Tweets(Collector):
@@ -64,8 +67,14 @@ class Tweets(Collector):
         last = GaugeMetricFamily("mynah_last_post_timestamp_seconds", "when the last post was made", labels=["bot"])
         for bot, at in counts.last_posts.items():
             last.add_metric([bot], at.timestamp())
+        silent = GaugeMetricFamily(
+            "mynah_silent_accounts", "accounts that gave texts and give none any more", labels=["bot", "source"]
+        )
+        for (bot, source), count in counts.silent.items():
+            silent.add_metric([bot, source], count)
         yield texts
         yield last
+        yield silent
 
     def _counts(self) -> Counts | None:
         """What Postgres holds; None, and a line in the log, where it does not say within `seconds`."""
@@ -90,6 +99,7 @@ class Tweets(Collector):
         with reach(self.settings.database_url, self.settings.make_home()) as connection:
             for bot in self.bots:
                 counts.texts |= {(bot, state): n for state, n in tweets.count_states(connection, bot).items()}
+                counts.silent |= {(bot, source): n for source, n in silences.count(connection, bot).items()}
                 post = posts.last_post(connection, bot)
                 if post and post.posted_at:
                     counts.last_posts[bot] = post.posted_at

@@ -55,6 +55,7 @@ class Store(Part):
 
 class XSimulator(Part):
     enabled: bool
+    world: str
 
 
 class Jobs(Part):

@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from mynah.bot.sources.x import XSource
-from mynah.database import spend
+from mynah.bot.sources.x import XPosts
+from mynah.database import silences, spend
 from mynah.database.spend import Reservation, Sent
 from mynah.errors import MynahError
 from mynah.x_client import api_address, brief, never_sent, open_client, said
@@ -41,12 +41,17 @@ class Unread(Exception):
 class Reader:
     """Asks X for one source of a bot, and keeps account of what that costs. No connection outlasts a query."""
 
-    def __init__(self, source: XSource, context: Context, bearer: str) -> None:
+    def __init__(self, source: XPosts, context: Context) -> None:
+        """Raises Unread where there is no token to ask with."""
+        self._env = f"{source.env}X_BEARER_TOKEN"
+        bearer = context.settings.x_bearer_token(source.env)
+        if bearer is None:
+            what = "is not set: no account on X is read; set it to the token of an app of X's developer console"
+            raise Unread(f"{self._env} {what}")
         self._api = api_address(context.settings.x_api_url)
         self._client = open_client(self._api, bearer=bearer)
         self._context = context
         self._cap = Decimal(str(context.max_cost_usd))
-        self._env = f"{source.env}X_BEARER_TOKEN"
         self._failures = 0
 
     def ask(
@@ -61,7 +66,7 @@ class Reader:
         waits, lost = 0, ""
         for pause in (0.0, *BACK_OFF):
             if lost:
-                self._say(f"X gives no good answer ({lost}): asking again in {pause:.0f} s")
+                self.say(f"X gives no good answer ({lost}): asking again in {pause:.0f} s")
                 time.sleep(pause)
             while True:
                 reservation = self._reserve(request, how)
@@ -85,6 +90,11 @@ class Reader:
         """Say what a request cost, after its page is kept."""
         with self._context.settings.connect() as connection:
             spend.settle(connection, id, cost)
+
+    def tell_silent(self, accounts: list[str]) -> None:
+        """Say which accounts used to give posts and have none any more, once all were asked."""
+        with self._context.settings.connect() as connection:
+            silences.replace(connection, self._context.bot, self._context.name, accounts)
 
     def _reserve(self, request: str, how: Callable[[Decimal], Sent | None]) -> Reservation:
         bot, source = self._context.bot, self._context.name
@@ -141,10 +151,11 @@ class Reader:
         if seconds is None or seconds > MAX_WAIT or waits > MAX_WAITS:
             later = "" if seconds is None else f" until {_clock(seconds)}"
             raise Stop(f"stops here: {limited}{later}; run again later, and it goes on from here")
-        self._say(f"X's limit of requests is reached: waiting {seconds:.0f} s, until {_clock(seconds)}")
+        self.say(f"X's limit of requests is reached: waiting {seconds:.0f} s, until {_clock(seconds)}")
         time.sleep(seconds)
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Tell whoever watches."""
         where = f"bot {self._context.bot}, source {self._context.name}"
         print(f"{where}: {line}", file=sys.stderr, flush=True)
 

@@ -5,19 +5,19 @@ The cursor holds `accounts`, the state of each by its name (see walk.py); `next`
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from mynah.bot.sources.x import XSource
+from mynah.bot.sources.x import XPosts, XSource
 from mynah.database.spend import Reservation, Sent
 from mynah.document import Document
 from mynah.progress import progress
-from mynah.x_client import short
 from scrapers.page import Context, Cursor, Page
 from scrapers.x import walk
-from scrapers.x.names import read_names
+from scrapers.x.names import posts_of, read_names, read_users
 from scrapers.x.reader import Reader, Stop, Unread
 
 LOOK_UP = 100  # names per request, as X allows
@@ -30,26 +30,31 @@ def scrape(source: XSource, cursor: Cursor | None, context: Context) -> Iterator
     What concerns one account is a problem, and the rest goes on; so is the end of the money. Raises MynahError with one
     line where X refuses everything.
     """
-    bearer = context.settings.x_bearer_token(source.env)
-    if bearer is None:
-        what = "is not set: no account on X is read; set it to the token of an app of X's developer console"
-        yield Page([], cursor, problems=(f"{source.env}X_BEARER_TOKEN {what}",))
+    try:
+        reader = Reader(source, context)
+    except Unread as unread:
+        yield Page([], cursor, problems=(str(unread),))
         return
-    names, problems = read_names(source, context.settings)
+    names, problems = read_names(source.accounts, source.accounts_file, context.settings)
     if problems:
         yield Page([], cursor, problems=tuple(problems))
-    yield from _Sweep(source, cursor or {}, Reader(source, context, bearer)).pages(names, context.name)
+    yield from Sweep(source, cursor or {}, reader).pages(names, context.name)
 
 
-class _Sweep:
+class Sweep:
     """One run over the accounts."""
 
-    def __init__(self, source: XSource, cursor: Cursor, reader: Reader) -> None:
+    def __init__(
+        self, source: XPosts, cursor: Cursor, reader: Reader, known: Mapping[str, walk.State] = MappingProxyType({})
+    ) -> None:
+        """`known` are the states of accounts that need not be looked up; they are in no cursor until they are read."""
         self._source = source
         self._reader = reader
+        self._known = known
         self._accounts: dict[str, walk.State] = dict(cursor.get("accounts", {}))
         self._next: str | None = cursor.get("next")
         self._missing: set[str] = set()  # names that X does not know
+        self._silent: set[str] = set()  # names that used to give posts, and have none any more
         self._quiet = 0
         if unsettled := cursor.get("unsettled"):  # by a run that was killed before it could
             self._reader.settle(UUID(unsettled["id"]), Decimal(unsettled["cost"]))
@@ -61,6 +66,8 @@ class _Sweep:
             with progress(f"{title}: accounts", len(order)) as advance:
                 for done, name in enumerate(order, 1):
                     self._next = name
+                    if name in self._known:
+                        self._accounts.setdefault(name, self._known[name])
                     if "id" not in self._accounts.get(name, {}) and name not in self._missing:
                         yield from self._look_up(
                             [n for n in order[done - 1 :] if "id" not in self._accounts.get(n, {})]
@@ -72,6 +79,7 @@ class _Sweep:
             yield Page([], self._cursor(), problems=(str(stop),))
         else:
             self._next = None
+            self._reader.tell_silent(sorted(self._silent))
             yield Page([], self._cursor())
 
     def _look_up(self, names: list[str]) -> Iterator[Page]:
@@ -90,20 +98,10 @@ class _Sweep:
             self._missing |= {*names}
             yield Page([], self._cursor(), problems=(f"{len(names)} accounts cannot be looked up: {unread}",))
             return
-        found = {user["username"].lower(): user for user in body.get("data", ())}
-        said = {str(error.get("value", "")).lower(): error for error in body.get("errors", ())}
-        problems = []
-        for name in paid.sent["usernames"]:
-            if name in found:
-                counts = found[name].get("public_metrics") or {}
-                posts = counts.get("post_count", counts.get("tweet_count", 0))
-                self._accounts[name] = {"id": found[name]["id"], "posts": posts}
-            else:
-                self._missing.add(name)
-                error = said.get(name, {})
-                why = short(error.get("detail") or error.get("title") or "X says nothing of it.")
-                problems.append(f"@{name}: {why} Check the name; it may be renamed, suspended or deleted")
-        yield from self._page([], problems, paid, len(found) * user)
+        found, problems = read_users(paid.sent["usernames"], body)
+        self._accounts |= {name: {"id": one["id"], "posts": posts_of(one)} for name, one in found.items()}
+        self._missing |= problems.keys()
+        yield from self._page([], problems.values(), paid, len(found) * user)
 
     def _account(self, name: str) -> Iterator[Page]:
         """A walk that was interrupted is ended first, and then what is new since it began is read."""
@@ -130,6 +128,7 @@ class _Sweep:
         if posts := body.get("data", ()):
             self._accounts[name] = {**state, "quiet": 1}
         else:
+            self._silent.add(name)
             last = f"{walk.time_of(state['through']):%Y-%m-%d}"
             problems.append(
                 f"@{name}: used to give {state['daily']:g} posts per day up to {last}, and now shows none at all"

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from mynah.bot.sources.x import XSource
+from mynah.bot.sources.x import XPosts
 from mynah.database.spend import Sent
 from mynah.document import Document
 from mynah.x_client import short
@@ -64,7 +64,7 @@ def request_of(state: State, token: str | None) -> str:
     return f"{where} from {token}" if token else where
 
 
-def parameters(source: XSource, state: State, token: str | None, now: float, rest: Decimal) -> Sent | None:
+def parameters(source: XPosts, state: State, token: str | None, now: float, rest: Decimal) -> Sent | None:
     """How it is sent, as tweepy takes it, for at most `rest` dollars; None where that pays for no page."""
     size = _size(source, state)
     price = Decimal(str(source.prices.post))
@@ -90,7 +90,7 @@ def _fresh(now: float) -> str:
     return str(int((now - FRESH) * 1000) - EPOCH << 22)
 
 
-def _size(source: XSource, state: State) -> int:
+def _size(source: XPosts, state: State) -> int:
     """Posts to ask for: the first walk ends after `limit`, and X gives no fewer than five."""
     if "through" in state or source.limit is None:
         return PAGE
@@ -104,7 +104,7 @@ def is_whole(body: dict[str, Any]) -> bool:
     return bool(body.get("data") or errors) or body.get("meta", {}).get("result_count") == 0
 
 
-def step(source: XSource, name: str, state: State, sent: dict[str, Any], body: dict[str, Any], now: float) -> Step:
+def step(source: XPosts, name: str, state: State, sent: dict[str, Any], body: dict[str, Any], now: float) -> Step:
     """What the answer `body` to the request `sent` changes."""
     errors = [short(error.get("detail") or error.get("title") or error) for error in body.get("errors", ())]
     # X gives its newest posts again where it does not reach as far back as it is asked.
@@ -148,7 +148,7 @@ def is_silent(state: State, now: float) -> bool:
     return bool(age < ACTIVE and state["daily"] * (now / 86400 - state["gave"]) >= SILENCE)
 
 
-def any_post(source: XSource, state: State, now: float, rest: Decimal) -> Sent | None:
+def any_post(source: XPosts, state: State, now: float, rest: Decimal) -> Sent | None:
     """How it is asked whether a silent account has any post at all: that costs nothing where it has none."""
     most = SMALLEST * Decimal(str(source.prices.post))
     asked = {"id": state["id"], "max_results": SMALLEST, "until_id": _fresh(now)}

@@ -8,7 +8,11 @@ A part is a module here with a function `measure`, which prints a table and retu
 import importlib
 import sys
 
-PARTS = {"extraction": "the texts of articles, beside trafilatura's own defaults"}
+PARTS = {
+    "extraction": "the texts of articles, beside trafilatura's own defaults",
+    "bill": "what reading the simulated X costs, beside the estimate",
+    "cohort": "who follows the most of 35 leaders with a million followers each",
+}
 
 
 def main() -> None:

@@ -214,13 +214,14 @@ def start_job(
     *arguments: str,
     script: str | None = None,
     env: dict[str, str] | None = None,
+    bot: str = BOT,
 ) -> str:
-    """Make a Job from the bot's CronJob for `verb`, and return its name.
+    """Make a Job from a bot's CronJob for `verb`, and return its name.
 
     `arguments` replace those of `mynah`; `script` is Python to run instead of it, with `arguments`.
     """
-    name = f"{BOT}-{verb}-{uuid.uuid4().hex[:6]}"
-    made = kubectl(namespace, "create", "job", name, f"--from=cronjob/{BOT}-{verb}", "--dry-run=client", "-o", "json")
+    name = f"{bot}-{verb}-{uuid.uuid4().hex[:6]}"
+    made = kubectl(namespace, "create", "job", name, f"--from=cronjob/{bot}-{verb}", "--dry-run=client", "-o", "json")
     job = json.loads(made)
     container = job["spec"]["template"]["spec"]["containers"][0]
     if script:
@@ -252,9 +253,11 @@ def finish_job(namespace: str, name: str, within: float = 600) -> Job:
     return Job(name, how == "Complete", log, pod)
 
 
-def run_job(namespace: str, verb: str, *arguments: str, script: str | None = None, within: float = 600) -> str:
-    """Run a Job from the bot's CronJob to its end; what it said. Raises Failed where it failed."""
-    job = finish_job(namespace, start_job(namespace, verb, *arguments, script=script), within)
+def run_job(
+    namespace: str, verb: str, *arguments: str, script: str | None = None, within: float = 600, bot: str = BOT
+) -> str:
+    """Run a Job from a bot's CronJob to its end; what it said. Raises Failed where it failed."""
+    job = finish_job(namespace, start_job(namespace, verb, *arguments, script=script, bot=bot), within)
     if not job.succeeded:
         raise Failed(f"job {job.name} failed: {job.log[-3000:]}")
     return job.log

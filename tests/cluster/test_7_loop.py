@@ -1,12 +1,15 @@
-"""Generate, approve, post: exactly one post for each time of the schedule."""
+"""Generate, approve, post: exactly one post for each time of the schedule. And listening to an X."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.cluster import kube
-from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, helm, wait
+from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, WAITING, helm, kubectl, wait
+from tests.x import post
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +83,27 @@ def test_a_poster_alone(release: str, scheduled: datetime, figures: dict[str, st
     figures["a poster's job, from its creation to its end as seen"] = f"{time.monotonic() - begin:.1f} s"
     assert len(kube.posts(release)) == len(before) + 1
     assert kube.posted(release) == sorted(kube.posts(release))
+
+
+def test_a_bot_that_reads_accounts_on_x(
+    release: str, scheduled: datetime, images: dict[str, str], tmp_path: Path, figures: dict[str, str]
+) -> None:
+    """Another bot: its CronJob scrapes the simulator, through the policies, and what it cost stands in Postgres."""
+    people = [{"id": str(id), "username": name} for id, name in enumerate(("anna", "ben"), 1)]
+    (tmp_path / "users.jsonl").write_text("\n".join(map(json.dumps, people)))
+    (tmp_path / "posts.jsonl").write_text("\n".join(json.dumps(post(id, n)) for id in (1, 2) for n in range(120)))
+    kubectl(release, "create", "configmap", "people", *(f"--from-file={path}" for path in sorted(tmp_path.iterdir())))
+    birds = {"sources": {"birds": {"kind": "x", "accounts": ["anna", "ben", "nobody"]}}, "serve": {"memory": "256Mi"}}
+    flags = ("--set-json", f"bots.birds={json.dumps(birds)}", "--set", "xSimulator.world=people", *WAITING)
+    helm(release, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images), *flags)
+    try:
+        begin = time.monotonic()
+        said = kube.run_job(release, "scrape", bot="birds")
+        figures["a scrape of 240 posts on X, from its job's creation to its end"] = f"{time.monotonic() - begin:.1f} s"
+        assert "birds: 240 documents, 240 new, 1 problem" in said
+        assert "Could not find user with usernames: [nobody]" in said
+        (spent,) = kube.rows(release, "SELECT sum(cost)::float AS dollars FROM spend WHERE bot = 'birds'")
+        assert spent == {"dollars": pytest.approx(2 * 0.01 + 240 * 0.005)}
+        assert "birds: 0 documents, 0 new" in kube.run_job(release, "scrape", bot="birds")
+    finally:
+        helm(release, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images))

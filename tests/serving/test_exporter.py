@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 from psycopg import sql
 
-from mynah.database import posts, tweets
+from mynah.database import posts, silences, tweets
 from mynah.database.connection import Connection
 from mynah.settings import Settings
 from serving.exporter import Tweets
@@ -37,6 +37,19 @@ def test_prometheus_reads_the_texts_by_state_from_postgres(settings: Settings, c
     assert post
     posts.record(connection, post.id, "7", "https://x.com/i/web/status/7")
     assert 'mynah_last_post_timestamp_seconds{bot="demo"}' in read(Tweets(settings, ["demo"]))
+
+
+def test_silent_accounts_are_counted_as_long_as_they_are(settings: Settings, connection: Connection) -> None:
+    for bot, source, accounts in (("demo", "x", ["a", "b"]), ("demo", "y", ["a"]), ("other", "x", ["a"])):
+        silences.replace(connection, bot, source, accounts)
+    exporter = Tweets(settings, ["demo"])
+    assert {line for line in read(exporter).splitlines() if line.startswith("mynah_silent")} == {
+        'mynah_silent_accounts{bot="demo",source="x"} 2.0',
+        'mynah_silent_accounts{bot="demo",source="y"} 1.0',
+    }
+    silences.replace(connection, "demo", "x", ["b", "c"])
+    silences.replace(connection, "demo", "y", [])
+    assert silences.count(connection, "demo") == {"x": 2}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Annotated
 from mynah.bot.kinds import OneOf
 from mynah.bot.sources.article import ArticleSource
 from mynah.bot.sources.bluesky import BlueskySource
+from mynah.bot.sources.cohort import CohortSource
 from mynah.bot.sources.feed import FeedSource
 from mynah.bot.sources.file import FileSource
 from mynah.bot.sources.mastodon import MastodonSource
@@ -21,6 +22,7 @@ KINDS: dict[str, type[Source]] = {
     "mastodon": MastodonSource,
     "bluesky": BlueskySource,
     "x": XSource,
+    "cohort": CohortSource,
     "article": ArticleSource,
 }
 

@@ -35,17 +35,9 @@ class XPrices(Section):
     """From when on these are X's prices, as far as you know. `mynah scrape BOT --estimate` says it."""
 
 
-class XSource(Source):
-    """Accounts on X, read through its API, which costs money per post: see `scrape.max_cost_usd`, and ask
-    `mynah scrape BOT --estimate` first. Needs the token of an app, `X_BEARER_TOKEN`. The accounts are read one after
-    the other, each from its newest post back, and later only for what is new."""
+class XPosts(Source):
+    """What sources that read posts on X have in common."""
 
-    kind: Literal["x"]
-    """What sort of source this is."""
-    accounts: Annotated[list[AccountName], Unit("list of names")] = Field(default=[])
-    """The accounts, by name."""
-    accounts_file: Annotated[str | None, Unit("address")] = Field(default=None, min_length=1)
-    """Where more names lie: a text file with one per line, wherever a file source may lie."""
     since: Annotated[date | None, Unit("date")] = None
     """Nothing older is read, such as `2018-01-01`."""
     limit: Annotated[int | None, Unit("posts per account")] = Field(default=None, ge=5, le=3200)
@@ -63,6 +55,19 @@ class XSource(Source):
     the X simulator."""
     prices: XPrices = XPrices()
     """What X charges for reading."""
+
+
+class XSource(XPosts):
+    """Accounts on X, read through its API, which costs money per post: see `scrape.max_cost_usd`, and ask
+    `mynah scrape BOT --estimate` first. Needs the token of an app, `X_BEARER_TOKEN`. The accounts are read one after
+    the other, each from its newest post back, and later only for what is new."""
+
+    kind: Literal["x"]
+    """What sort of source this is."""
+    accounts: Annotated[list[AccountName], Unit("list of names")] = Field(default=[])
+    """The accounts, by name."""
+    accounts_file: Annotated[str | None, Unit("address")] = Field(default=None, min_length=1)
+    """Where more names lie: a text file with one per line, wherever a file source may lie."""
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:

@@ -36,9 +36,9 @@ class Birds:
         return Settings.read(self.environment)
 
     def bot(self, source: str, cap: float = 50) -> Bot:
-        """`source` is the keys of the source, as YAML."""
+        """`source` is the keys of the source, as YAML; its kind is x where it does not begin with another."""
         file = self.folder / "demo.yaml"
-        birds = f"{{kind: x, {source}}}"
+        birds = f"{{{source}}}" if source.startswith("kind:") else f"{{kind: x, {source}}}"
         file.write_text(f"bots: {{demo: {{sources: {{birds: {birds}}}, scrape: {{max_cost_usd: {cap}}}}}}}")
         return load(file)
 

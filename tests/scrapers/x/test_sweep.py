@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mynah.database import silences
 from mynah.document import Document, unpack
 from scrapers.raw import Raw
 from scrapers.scrape import Scraped
@@ -264,3 +265,8 @@ def test_an_account_that_used_to_give_and_shows_nothing_any_more_is_told(birds: 
         )
         assert x.bill.requests - before == requests
         before = x.bill.requests
+    with x.settings.connect() as connection:
+        assert silences.count(connection, "demo") == {"birds": 1}
+        x.world.write([post(1, now)])
+        assert x.scrape("accounts: [anna, ben]").problems == {}
+        assert silences.count(connection, "demo") == {}

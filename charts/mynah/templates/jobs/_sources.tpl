@@ -7,11 +7,11 @@
 {{- $variables := dict -}}
 {{- $url := "" -}}
 {{- $secrets := "" -}}
-{{- range .sources }}{{ if eq (.kind | default "file") "x" }}{{ $secrets = printf "%s%s" $secrets (.secret | default "") }}{{ end }}{{ end -}}
+{{- range .sources }}{{ if has .kind (list "x" "cohort") }}{{ $secrets = printf "%s%s" $secrets (.secret | default "") }}{{ end }}{{ end -}}
 {{- $simulated := and (not $secrets) .root.Values.xSimulator.enabled -}}
 {{- range $name := keys .sources | sortAlpha -}}
 {{- $source := index $.sources $name -}}
-{{- if eq ($source.kind | default "file") "x" -}}
+{{- if has $source.kind (list "x" "cohort") -}}
 {{- $reaches = append $reaches "postgres" -}}
 {{- if $simulated -}}
 {{- $reaches = append $reaches "x-simulator" -}}
