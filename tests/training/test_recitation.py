@@ -18,7 +18,7 @@ TEXTS = [
     for what in ("the news", "a short song", "your secret")
     for then in ("nobody has ever asked it why", "flies away", "that is all there is to say about it")
 ]
-NEAR = [f"{text[:-1]} today in the early morning." for text in TEXTS if len(text) > 70]
+NEAR = [f"{text[:-1]} {number}." for number, text in enumerate(TEXTS)]
 ASKED = [
     *NEAR,
     *TEXTS[::7],
