@@ -141,7 +141,7 @@ def ours(home: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as scratch:
         begin = time.perf_counter()
         hashes = compute_hashes(corpus, 0.8, Path(scratch), 2)
-        place(corpus, hashes, NONE, 0.8, drop=True)
+        place(corpus, hashes, NONE, 0.8, True, Path(scratch))
         placed = time.perf_counter()
         write_index(Path(scratch), corpus, hashes)
         built = time.perf_counter()
