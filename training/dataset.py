@@ -98,7 +98,7 @@ def assemble(
         _cap(corpus, number, bot.sources[source].max_texts)
     similarity = bot.clean.near_duplicate_similarity
     hashes = compute_hashes(corpus, similarity, scratch)
-    side = place(corpus, hashes, before, similarity, bot.clean.drop_near_duplicates)
+    side = place(corpus, hashes, before, similarity, bot.clean.drop_near_duplicates, scratch)
     kept = ~corpus.left_out
     if not (kept & (side == TRAIN)).any():
         raise MynahError(

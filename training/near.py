@@ -5,8 +5,6 @@ then the new ones as they came. Each is compared with the texts that were placed
 """
 
 import functools
-from collections import defaultdict
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,14 +16,15 @@ from numpy.typing import NDArray
 from mynah.progress import track
 from mynah.recitation import BANDS, ROWS, jaccard, shingles
 from mynah.text import same_text_key, words
-from training.corpus import Corpus, texts_at
+from training.corpus import CHUNK, Corpus, texts_at
 from training.minhash import band_hashes, rows_for, run_hashes, signatures
 from training.parallel import in_order
 from training.sides import Sides, among
 
-TRAIN, DEV = 0, 1
+TRAIN, DEV, NOT_YET = 0, 1, -1
 SHORT = 64  # bytes of a signature, which tells how near a text may be before its shingles do
 SURE = 5  # standard errors of such an estimate
+HEADS = 4  # texts of a group that are asked first
 HELD = 4096  # texts whose shingles are held, 10 KB each
 
 U32 = NDArray[np.uint32]
@@ -90,11 +89,14 @@ def _mapped(
     path: Path, form: type[np.generic], shape: tuple[int, ...], mode: Literal["w+", "r+"] = "w+"
 ) -> NDArray[Any]:
     """An array in a file; of none, one in memory, because nothing cannot be mapped."""
-    return np.memmap(path, form, mode, shape=shape) if np.prod(shape) else np.empty(shape, form)
+    # Slices of a plain array are ten times as fast as those of a memmap.
+    return np.asarray(np.memmap(path, form, mode, shape=shape)) if np.prod(shape) else np.empty(shape, form)
 
 
-def place(corpus: Corpus, hashes: Hashes, before: Sides, similarity: float, drop: bool) -> NDArray[np.int8]:
-    """The side of each text of the corpus that is not left out. Leaves out what cannot stay.
+def place(
+    corpus: Corpus, hashes: Hashes, before: Sides, similarity: float, drop: bool, folder: Path
+) -> NDArray[np.int8]:
+    """The side of each text of the corpus that is not left out. Leaves out what cannot stay. `folder` is for files.
 
     `drop`: of near texts, the first placed stays. Either way none is near a text on the other side.
     """
@@ -102,90 +104,96 @@ def place(corpus: Corpus, hashes: Hashes, before: Sides, similarity: float, drop
     side = np.where(known_train, TRAIN, np.where(known_dev, DEV, corpus.dev)).astype(np.int8)
     rank = np.where(known_train, 0, np.where(known_dev, 1, 2))
     here = np.flatnonzero(~corpus.left_out)
-    groups = _groups(hashes.bands, here)
-    compare = _Compare(corpus, hashes.signatures, similarity)
-    placed: tuple[dict[int, list[int]], dict[int, list[int]]] = (defaultdict(list), defaultdict(list))
+    here = here[np.argsort(rank[here], kind="stable")]
+    placed = _Placed(corpus, hashes, here, similarity, folder)
+    placed.put(here[~placed.follows[here]], side)
     near: list[int] = []
     between: list[int] = []
-    for number in here[np.argsort(rank[here], kind="stable")].tolist():
-        if not (mine := groups(number)):
-            continue
-        own = int(side[number])
-        known = rank[number] < 2
-        if drop and compare.any_near(number, mine, placed[TRAIN], placed[DEV]):
-            near.append(number)
-            continue
-        if not drop and not (known and own == TRAIN):  # a known train text comes before all dev texts
-            by_train = compare.any_near(number, mine, placed[TRAIN])
-            by_dev = not known and compare.any_near(number, mine, placed[DEV])
-            if by_train and (by_dev or known):
+    for number in here[placed.follows[here]].tolist():
+        if drop:
+            if placed.any_near(number, TRAIN) or placed.any_near(number, DEV):
+                near.append(number)
+                continue
+        elif not known_train[number]:  # what is known to be train comes before all that is dev
+            by_train = placed.any_near(number, TRAIN)
+            by_dev = not known_dev[number] and placed.any_near(number, DEV)
+            if by_train and (by_dev or known_dev[number]):
                 between.append(number)
                 continue
             if by_train or by_dev:
-                own = TRAIN if by_train else DEV
-                side[number] = own
-        for group in mine:
-            placed[own][group].append(number)
+                side[number] = TRAIN if by_train else DEV
+        placed.put(np.array([number]), side)
     corpus.leave_out(np.array(near, np.int64), "near-duplicate")
     corpus.leave_out(np.array(between, np.int64), "near both sides")
     return side
 
 
-def _groups(bands: U32, here: Numbers) -> Callable[[int], list[int]]:
-    """Which groups a text is in: a group is of two texts or more that share a band."""
-    members, names = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    count = 0
-    for band in bands:
-        hashes = np.asarray(band)[here]
-        order = np.argsort(hashes, kind="stable")
-        ordered = hashes[order]
-        begins = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, bool)
-        of = np.cumsum(begins) - 1
-        shared = np.bincount(of)[of] > 1 if len(of) else np.empty(0, bool)
-        members.append(here[order[shared]])
-        names.append(count + of[shared])
-        count += len(here)
-    all_members, all_names = np.concatenate(members), np.concatenate(names)
-    order = np.argsort(all_members, kind="stable")
-    all_members, all_names = all_members[order], all_names[order]
-    places = np.searchsorted(all_members, np.arange(bands.shape[1] + 1))
+class _Placed:
+    """The texts that were placed so far, asked whether a text is near any of them.
 
-    def groups(number: int) -> list[int]:
-        found: list[int] = all_names[places[number] : places[number + 1]].tolist()
-        return found
+    Texts that share a band are a group. Of each band, the texts are sorted by group, and in a group as they are placed.
+    """
 
-    return groups
-
-
-class _Compare:
-    """Compares texts of a corpus. What is true of two texts does not depend on which others there are."""
-
-    def __init__(self, corpus: Corpus, signatures: NDArray[np.uint8], similarity: float) -> None:
+    def __init__(self, corpus: Corpus, hashes: Hashes, here: Numbers, similarity: float, folder: Path) -> None:
+        bands, count = hashes.bands.shape
         self._corpus = corpus
-        self._signatures = signatures
+        self._signatures = hashes.signatures
         self._similarity = similarity
         self._promising = SHORT * (similarity - SURE * (similarity * (1 - similarity) / SHORT) ** 0.5)
         self._shingles = functools.lru_cache(HELD)(self._read_shingles)
+        self._bands = np.arange(bands)
+        self._side = np.full(count, NOT_YET, np.int8)
+        self._members = _mapped(folder / "members", np.int32, (bands, len(here)))
+        self._begin = _mapped(folder / "begin", np.int32, (count, bands))
+        """Of each text and band, where its group begins."""
+        self._own = _mapped(folder / "own", np.int32, (count, bands))
+        """Where the text itself stands."""
+        self._some = np.zeros((2, bands, len(here)), bool)
+        """Whether a text of a side was placed in the group that begins there."""
+        for band, row in enumerate(hashes.bands):
+            mine = row[here]
+            order = np.argsort(mine, kind="stable")
+            ordered = mine[order]
+            first = np.ones(len(here), bool)
+            first[1:] = ordered[1:] != ordered[:-1]
+            places = np.arange(len(here), dtype=np.int32)
+            self._members[band] = here[order]
+            self._own[here[order], band] = places
+            self._begin[here[order], band] = np.maximum.accumulate(np.where(first, places, 0))
+        self.follows = np.zeros(count, bool)
+        """Which texts have others before them in a group."""
+        for begin, end in corpus.chunks():
+            self.follows[begin:end] = (self._own[begin:end] > self._begin[begin:end]).any(axis=1)
+        self.follows[corpus.left_out] = False
 
-    def any_near(self, number: int, groups: Iterable[int], *placed: dict[int, list[int]]) -> bool:
-        """Whether a text is near any of those that are placed in its groups."""
-        lists = [found for where in placed for group in groups if (found := where.get(group))]
-        if not lists:
-            return False
-        # Of many texts that are all nearly the same, the first one says it.
-        firsts = {found[0] for found in lists}
-        if self._any_of(number, firsts):
+    def put(self, numbers: Numbers, side: NDArray[np.int8]) -> None:
+        """Place texts on their sides. Those that nothing comes before may be placed before their time."""
+        for some in np.split(numbers, range(CHUNK, len(numbers), CHUNK)):
+            self._side[some] = side[some]
+            self._some[side[some, None], self._bands, self._begin[some]] = True
+
+    def any_near(self, number: int, side: int) -> bool:
+        """Whether a text is near any that was placed on this side before it."""
+        begin, own = self._begin[number], self._own[number]
+        groups = np.flatnonzero((own > begin) & self._some[side, self._bands, begin])
+        spans = list(zip(groups.tolist(), begin[groups].tolist(), own[groups].tolist(), strict=True))
+        # Of many texts that are all nearly the same, the first ones say it.
+        heads = [self._members[band, first : min(first + HEADS, last)] for band, first, last in spans]
+        if self._any_of(number, side, heads):
             return True
-        others = {one for found in lists for one in found} - firsts
-        return bool(others) and self._any_of(number, others)
+        rest = [self._members[band, first + HEADS : last] for band, first, last in spans if last > first + HEADS]
+        return self._any_of(number, side, rest)
 
-    def _any_of(self, number: int, candidates: set[int]) -> bool:
+    def _any_of(self, number: int, side: int, parts: list[NDArray[Any]]) -> bool:
         """Only what a signature does not rule out is read."""
-        some = np.fromiter(candidates, np.int64, len(candidates))
+        if not parts:
+            return False
+        some = np.concatenate(parts)
+        some = some[self._side[some] == side]
         alike = np.count_nonzero(self._signatures[some] == self._signatures[number], axis=1)
         return any(
             jaccard(self._shingles(number), self._shingles(one)) >= self._similarity
-            for one in np.sort(some[alike >= self._promising]).tolist()
+            for one in np.unique(some[alike >= self._promising]).tolist()
         )
 
     def _read_shingles(self, number: int) -> set[str]:

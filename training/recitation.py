@@ -30,10 +30,8 @@ def write_index(folder: Path, corpus: Corpus, hashes: Hashes) -> None:
 
         section("whole", iter([np.unique(corpus.key[kept])]))
         section("runs", _sorted_runs(corpus, hashes))
-        orders = [np.argsort(np.asarray(band)[kept], kind="stable") for band in hashes.index_bands]
-        section(
-            "bands", (np.asarray(band)[kept][order] for band, order in zip(hashes.index_bands, orders, strict=True))
-        )
+        orders = [np.argsort(band[kept], kind="stable") for band in hashes.index_bands]
+        section("bands", (band[kept][order] for band, order in zip(hashes.index_bands, orders, strict=True)))
         section("texts", (order.astype(np.uint32) for order in orders))
         section(
             "signatures",
@@ -50,7 +48,7 @@ def _sorted_runs(corpus: Corpus, hashes: Hashes) -> Iterator[NDArray[np.uint64]]
     for first, last in corpus.chunks():
         begin = int(hashes.run_ends[first - 1]) if first else 0
         counts = np.diff(hashes.run_ends[first:last], prepend=begin)
-        mine = np.asarray(runs[begin : int(hashes.run_ends[last - 1])])[np.repeat(~corpus.left_out[first:last], counts)]
+        mine = runs[begin : int(hashes.run_ends[last - 1])][np.repeat(~corpus.left_out[first:last], counts)]
         runs[end : end + len(mine)] = mine
         end += len(mine)
     runs[:end].sort()

@@ -99,6 +99,8 @@ def test_a_damaged_file_is_noticed(s3: str, folder: Path, tmp_path: Path, monkey
     bucket.write(os.urandom(1 << 20), "bot", "models", "m1", "weights")
     with pytest.raises(MynahError, match=r"weights is damaged"):
         bucket.fetch(tmp_path / "copy", "bot", "models", "m1")
+    some = bucket.fetch(tmp_path / "some", "bot", "models", "m1", {"inside/notes"})
+    assert {path.name for path in some.rglob("*") if path.is_file()} == {"notes", "model.json"}
 
 
 def test_a_missing_bucket_is_one_line(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,15 +137,20 @@ def test_a_new_text_follows_its_neighbour_and_one_near_both_sides_is_left_out(bu
 
 
 def test_a_dataset_that_kept_no_sides_decides_by_its_texts(builds: Builds) -> None:
-    first = on_side("train", LONG)
-    documents = {"train": [Document(id="1", text="quite another text")], "dev": [Document(id="2", text=first)]}
+    first, other = on_side("train", LONG), "quite another text that is long enough"
+    parted = other.replace("enough", "enoughs")
+    documents = {
+        "train": [Document(id="1", text=other)],
+        "dev": [Document(id="2", text=first), Document(id="3", text=parted)],
+    }
     for split, texts in documents.items():
         builds.bucket.write(pack(texts), "demo", "datasets", "20200101T000000-old", f"{split}.jsonl.zst")
     builds.bucket.write(b'{"id": "20200101T000000-old"}', "demo", "datasets", "20200101T000000-old", "dataset.json")
-    sides = builds.build(first, LONG.format(" or more"), "quite another text")
-    assert sides["dev"] == [first, LONG.format(" or more")]
+    sides = builds.build(first, LONG.format(" or more"), parted, other)
+    assert sides == {"dev": [first, LONG.format(" or more")], "train": [other]}
+    assert builds.dropped == {"near both sides": 1}, "which that dataset had on both"
     kept = read_sides(builds.bucket, "demo", builds.id)
-    assert kept.dev.tolist() == sorted(text_hash(text) for text in sides["dev"])
+    assert kept.dev.tolist() == sorted(text_hash(text) for text in [*sides["dev"], parted]), "should it come back"
 
 
 WORDS = st.sampled_from(["the", "cat", "sat", "mat", "and", "dog", "ran", "off", "today", "again"])

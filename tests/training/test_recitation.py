@@ -18,7 +18,9 @@ TEXTS = [
     for what in ("the news", "a short song", "your secret")
     for then in ("nobody has ever asked it why", "flies away", "that is all there is to say about it")
 ]
+NEAR = [f"{text[:-1]} {number}." for number, text in enumerate(TEXTS)]
 ASKED = [
+    *NEAR,
     *TEXTS[::7],
     "a CROW repeats  the news and flies away",
     "A crow repeats the news, and nobody has ever asked it a single question.",
@@ -33,10 +35,12 @@ ASKED = [
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bucket, str]:
     """A dataset that lacks some of what was scraped."""
     bucket = Bucket(str(tmp_path_factory.mktemp("bucket")))
-    documents = [Document(id=str(number), text=text) for number, text in enumerate(TEXTS)]
+    documents = [Document(id=str(number), text=text) for number, text in enumerate(TEXTS + NEAR)]
     bucket.write(pack(documents), "demo", "raw", "s", "1.jsonl.zst")
-    bot = Bot(name="demo", sources={"s": FileSource(url="x")}, clean=Clean(max_words=11, drop_near_duplicates=True))
-    return bucket, build(bot, bucket).id
+    bot = Bot(name="demo", sources={"s": FileSource(url="x")}, clean=Clean(max_words=18, drop_near_duplicates=True))
+    made = build(bot, bucket)
+    assert made.counts["dropped"]["near-duplicate"] > 0
+    return bucket, made.id
 
 
 def texts(made: tuple[Bucket, str]) -> list[str]:
