@@ -47,10 +47,9 @@ def rank(batches: Iterable[Records], most: int, folder: Path) -> list[dict[str, 
     for part in range(PARTS):
         found = np.concatenate([best, _counted(np.fromfile(folder / str(part), FOLLOW))])
         best = found[np.lexsort([found["id"], -found["leaders"].astype(np.int32)])[:most]]
-    return [
-        {"id": int(id), "posts": int(posts), "username": username.decode(), "leaders": int(leaders)}
-        for id, posts, username, leaders in best
-    ]
+    columns = {name: best[name].tolist() for name in MEMBER.names or ()}
+    columns["username"] = [name.decode() for name in columns["username"]]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _counted(follows: Records) -> Records:
