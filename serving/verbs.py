@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Memory for keys and values, at the most. Long prompts of a large model need more.",
 )
+@click.option(
+    "--queue",
+    default=256,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Texts that are written or wait, from which on a request is answered 429.",
+)
 @click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
 def serve(
     bot: str,
@@ -40,6 +47,7 @@ def serve(
     port: int,
     threads: int | None,
     cache_gb: int,
+    queue: int,
     quiet: bool,
 ) -> None:
     """Serve the bot's current model over KServe V1 and V2 and OpenAI's completions, until stopped.
@@ -59,7 +67,7 @@ def serve(
         return
     from serving.model.server import serve
 
-    serve({name: folder}, host, port, threads, cache_gb, quiet)
+    serve({name: folder}, host, port, threads, cache_gb, queue, quiet)
 
 
 def model_folder(settings: "Settings", bot: str, id: str | None) -> Path:

@@ -8,8 +8,10 @@ import multiprocessing
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ logger = logging.getLogger("serving")
 RUNNING = Gauge("mynah_texts_running", "texts that are being written")
 TOKENS = Counter("mynah_generated_tokens", "tokens that were written, those of cancelled texts too")
 MAX_TEXTS = 1024  # per request
+QUEUE = 256  # texts that are written or wait, from which on no more are taken
+LONGEST = 60  # seconds that a client is asked to wait, at the most
+RESTARTS, WITHIN = 2, 300.0  # so often in so many seconds, a process that ended is started again
 _STOP_SECONDS = 5.0  # how long the process may take to end by itself
 
 
@@ -46,33 +51,37 @@ class Completion:
 class Engine:
     """A process that writes with one model, and the requests that wait for it.
 
-    The process starts at once. `attach` the engine to the running event loop, then ask `generate` or `complete`.
+    The process starts at once, and again where it ends unasked. `attach` the engine to the running event loop, then ask
+    `generate` or `complete`.
     """
 
     def __init__(
-        self, folder: Path, context: int | None, threads: int | None = None, cache_gb: int = process.CACHE_GB
+        self,
+        folder: Path,
+        context: int | None,
+        threads: int | None = None,
+        cache_gb: int = process.CACHE_GB,
+        queue: int = QUEUE,
     ) -> None:
         """`folder` holds the OpenVINO model; prompt and text may have `context` tokens together.
 
         The engine computes on `threads`, by default on all that the machine or the container has, and keeps up to
-        `cache_gb` GB of keys and values in memory.
+        `cache_gb` GB of keys and values in memory. While `queue` texts are written or wait, it takes no request.
         """
         self.ready = False
         self.reason: str | None = None
-        """Why the process ended, once it has."""
+        """Why the engine ended for good, once it has."""
+        self._arguments = (str(folder), context, threads, cache_gb)
+        self._queue = queue
         self._on_ready: Callable[[], None]
         self._on_end: Callable[[], None]
-        self._doing = Phase("starting a process")
-        self._since = time.monotonic()
+        self._stopping = False
+        self._ends: list[float] = []  # when its process ended unasked
+        self._finished: deque[float] = deque(maxlen=32)  # when the last texts ended
         self._ids = itertools.count(1)
         self._waiting: dict[int, tuple[int, asyncio.Queue[tuple[int, Event | RequestError]]]] = {}
         self._running: dict[int, int] = {}  # id → tokens so far, until the process says that the text has ended
-        spawn = multiprocessing.get_context("spawn")
-        self._pipe, theirs = spawn.Pipe()
-        arguments = (str(folder), context, threads, cache_gb, theirs)
-        self._process = spawn.Process(target=process.run, args=arguments, name="engine")
-        self._process.start()
-        theirs.close()
+        self._start()
 
     def attach(self, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
         """Take the process's news in the running event loop from now on.
@@ -80,11 +89,11 @@ class Engine:
         `on_ready` is called when the model has answered a first request, `on_end` when the process is gone.
         """
         self._on_ready, self._on_end = on_ready, on_end
-        loop = asyncio.get_running_loop()
-        threading.Thread(target=self._listen, args=(loop,), name="engine", daemon=True).start()
+        self._take_news_of(asyncio.get_running_loop())
 
     def stop(self) -> None:
         """End the process."""
+        self._stopping = True
         if self.ready:
             self._send(None)
             self._process.join(_STOP_SECONDS)
@@ -95,11 +104,11 @@ class Engine:
     def check(self) -> None:
         """Raises RequestError 503 until the engine answers. The message says what it is doing instead."""
         if self.reason:
-            raise self._stopped()
+            raise _stopped(self.reason)
         if not self.ready:
             seconds = time.monotonic() - self._since
             message = f"the model is warming up ({self._doing.what}, {seconds:.0f} s so far): try again in a moment"
-            raise RequestError(503, message, code="warming_up")
+            raise RequestError(503, message, code="warming_up", retry_after=1)
 
     async def generate(self, samples: Sequence[Sample]) -> AsyncGenerator[tuple[int, Event]]:
         """Write the texts together; yields (place in `samples`, what is new) as it comes.
@@ -110,6 +119,10 @@ class Engine:
         self.check()
         if len(samples) > MAX_TEXTS:
             raise RequestError(400, f"n: this request asks for {len(samples)} texts, and {MAX_TEXTS} are the most", "n")
+        if len(self._running) >= self._queue:
+            after = self._retry_after()
+            message = f"{len(self._running)} texts are written or wait: ask again in {after} s"
+            raise RequestError(429, message, code="busy", retry_after=after)
         begin = time.monotonic()
         news: asyncio.Queue[tuple[int, Event | RequestError]] = asyncio.Queue()
         ids = [next(self._ids) for _ in samples]
@@ -138,28 +151,45 @@ class Engine:
     async def complete(self, samples: Sequence[Sample]) -> list[Completion]:
         """Write the texts together and wait for all. Raises RequestError."""
         parts: list[list[str]] = [[] for _ in samples]
+        details: list[list[Token]] = [[] for _ in samples]
         done: list[Completion | None] = [None for _ in samples]
         async with contextlib.aclosing(self.generate(samples)) as events:
             async for place, event in events:
                 parts[place].append(event.text)
+                details[place] += event.details
                 if event.finish:
-                    text = "".join(parts[place])
-                    done[place] = Completion(text, event.finish, event.prompt_tokens, event.tokens, event.details)
+                    text, told = "".join(parts[place]), tuple(details[place])
+                    done[place] = Completion(text, event.finish, event.prompt_tokens, event.tokens, told)
         return [completion for completion in done if completion]
 
-    def _stopped(self) -> RequestError:
-        return RequestError(503, f"the engine has stopped: {self.reason}", code="engine_stopped")
+    def _start(self) -> None:
+        self._doing, self._since = Phase("starting a process"), time.monotonic()
+        spawn = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=process.run, args=(*self._arguments, theirs), name="engine")
+        self._process.start()
+        theirs.close()
+
+    def _take_news_of(self, loop: asyncio.AbstractEventLoop) -> None:
+        threading.Thread(target=self._listen, args=(loop, self._pipe), name="engine", daemon=True).start()
+
+    def _retry_after(self) -> int:
+        """Seconds until there is room again, if texts end as the last ones did."""
+        if len(self._finished) < 2:
+            return 1
+        each = (time.monotonic() - self._finished[0]) / len(self._finished)
+        return min(max(round(each * (len(self._running) - self._queue + 1)), 1), LONGEST)
 
     def _send(self, message: Any) -> None:
         # A closed pipe: the process is gone, and _end tells everyone.
         with contextlib.suppress(OSError):
             self._pipe.send(message)
 
-    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _listen(self, loop: asyncio.AbstractEventLoop, pipe: Connection) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server has ended
             try:
                 while True:
-                    loop.call_soon_threadsafe(self._take, self._pipe.recv())
+                    loop.call_soon_threadsafe(self._take, pipe.recv())
             except (EOFError, OSError):
                 loop.call_soon_threadsafe(self._end)
 
@@ -184,6 +214,7 @@ class Engine:
             self._running[news.id] = news.tokens
         if isinstance(news, Refused) or news.finish:
             del self._running[news.id]
+            self._finished.append(time.monotonic())
             RUNNING.dec()
         if waiting := self._waiting.get(news.id):
             place, queue = waiting
@@ -193,15 +224,26 @@ class Engine:
                 queue.put_nowait((place, news))
 
     def _end(self) -> None:
-        """The process is gone: fail what waits for it."""
+        """The process is gone: fail what waits for it, and start another, unless that has been of no use."""
         self.ready = False
         self._process.join()
         code = self._process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         memory = ", as the kernel does when memory runs out" if code == -signal.SIGKILL else ""
-        self.reason = self.reason or f"its process ended ({how}{memory})"
+        reason = self.reason or f"its process ended ({how}{memory})"
         RUNNING.dec(len(self._running))
         self._running.clear()
         for place, queue in self._waiting.values():
-            queue.put_nowait((place, self._stopped()))
-        self._on_end()
+            queue.put_nowait((place, _stopped(reason)))
+        self._ends = [end for end in self._ends if end > time.monotonic() - WITHIN] + [time.monotonic()]
+        if self._stopping or self.reason or len(self._ends) > RESTARTS:
+            self.reason = reason
+            self._on_end()
+            return
+        logger.warning("the engine has stopped: %s; it is started again", reason)
+        self._start()
+        self._take_news_of(asyncio.get_running_loop())
+
+
+def _stopped(reason: str) -> RequestError:
+    return RequestError(503, f"the engine has stopped: {reason}", code="engine_stopped", retry_after=1)

@@ -5,15 +5,23 @@ class RequestError(Exception):
     """A request that gets an error for an answer.
 
     `status` is HTTP's and `message` is for people. `param` is the field at fault and `code` a word for programs, as in
-    OpenAI's error object.
+    OpenAI's error object. `retry_after` is in how many seconds to ask again, where that may help.
     """
 
-    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.param = param
         self.code = code
+        self.retry_after = retry_after
 
     def openai_body(self) -> dict[str, object]:
         """https://platform.openai.com/docs/guides/error-codes: {"error": {message, type, param, code}}."""

@@ -29,6 +29,8 @@ class ServedModel:
     openvino: Path
     context: int | None
     """Most tokens that prompt and text may have together; None where the model names no limit."""
+    vocabulary: int | None
+    """How many tokens there are; None where the model does not say."""
     defaults: dict[str, Any]
     """Fields of Sampling."""
 
@@ -68,5 +70,6 @@ def read_model(name: str, folder: Path) -> ServedModel:
         created=int(datetime.fromisoformat(manifest["created"]).timestamp()),
         openvino=openvino,
         context=next((config[key] for key in CONTEXT if isinstance(config.get(key), int)), None),
+        vocabulary=config.get("vocab_size"),
         defaults=given,
     )

@@ -29,6 +29,11 @@ class GenerateRequest(Sampling):
     details: bool = False
     """Say why the text ended, and tell the logarithmic probability of every token."""
 
+    @property
+    def logprobs(self) -> int | None:
+        """As the engine takes it."""
+        return 0 if self.details else None
+
 
 def generate_routes(models: Models) -> APIRouter:
     """/v2/models/NAME/generate and generate_stream, also below NAME/versions/ID."""
@@ -40,7 +45,9 @@ def generate_routes(models: Models) -> APIRouter:
         model = find(models, name, version)
         with _unprocessable():
             fields = await _read(request, model.served)
-            (completion,) = await model.engine.complete(fields.samples([fields.text_input], logprobs=fields.details))
+            (completion,) = await model.engine.complete(
+                fields.samples([fields.text_input], logprobs=0 if fields.details else None)
+            )
         data = _answer(model.served, completion.text)
         if fields.details:
             logprobs = [_token(token) for token in completion.details]
@@ -54,13 +61,13 @@ def generate_routes(models: Models) -> APIRouter:
 
         def chunk(place: int, event: Event) -> dict[str, Any]:
             data = _answer(model.served, event.text)
-            if event.details:
+            if event.finish and event.details:
                 data["details"] = {"finish_reason": event.finish, "token": _token(event.details[-1])}
             return data
 
         with _unprocessable():
             fields = await _read(request, model.served)
-            samples = fields.samples([fields.text_input], stream=True, logprobs=fields.details)
+            samples = fields.samples([fields.text_input], stream=True, logprobs=fields.logprobs)
             return await stream_response(model.engine.generate(samples), chunk, RequestError.kserve_body)
 
     return router

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Sample:
     """One text to write. The fields are Sampling's; `seed` is this text's own."""
 
-    prompt: str
+    prompt: str | tuple[int, ...]
+    """A text, or its tokens."""
     max_tokens: int
     temperature: float
     top_p: float
@@ -19,18 +20,24 @@ class Sample:
     stop: tuple[str, ...]
     stream: bool
     """Send the text as it comes, not only at its end."""
-    logprobs: bool
-    """Tell every token with its logarithmic probability."""
+    logprobs: int | None
+    """Tell every token with its logarithmic probability, and as many of the likeliest in its place; None: tell none."""
+    echo: bool = False
+    """Tell the prompt before the text, as if it were written too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token of a text. `logprob` is natural."""
+    """One token of a text."""
 
     id: int
     text: str
-    logprob: float
+    """What it adds to the text; of a special token, which adds nothing, its name."""
+    logprob: float | None
+    """Natural. None of the first token of a prompt, which nothing comes before."""
     special: bool
+    likeliest: tuple[tuple[str, float], ...] = ()
+    """The likeliest tokens in its place, as many as were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Event:
     finish: str | None = None
     """Set on the last event: eos_token, stop_sequence, length, or cancelled."""
     details: tuple[Token, ...] = ()
-    """All its tokens, on the last event, where asked for."""
+    """Its tokens since the event before, where asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,29 +6,28 @@ https://platform.openai.com/docs/api-reference/completions
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from serving.model.body import read_body
+from serving.model.engine import Completion
 from serving.model.errors import RequestError
 from serving.model.folder import ServedModel
-from serving.model.messages import Event
+from serving.model.messages import Event, Token
 from serving.model.models import Models, find
-from serving.model.sampling import Prompt, Sampling, read_fields
+from serving.model.sampling import MOST_CHARACTERS, Sampling, read_fields
 from serving.model.stream import stream_response
 
-# Fields of OpenAI's that this server cannot do, unless they have one of these values.
-NOT_HERE: dict[str, tuple[Any, ...]] = {
-    "best_of": (1,),
-    "echo": (False,),
-    "logit_bias": ({},),
-    "logprobs": (),
-    "suffix": ("",),
-}
+# Fields of OpenAI's that this server cannot do, unless they have one of these values. OpenVINO GenAI has no bias.
+NOT_HERE: dict[str, tuple[Any, ...]] = {"logit_bias": ({},), "suffix": ("",)}
+MOST_PROMPTS = 1024
+AnyPrompt = str | tuple[int, ...]
+"""A text, or its tokens."""
 
 
 class StreamOptions(BaseModel):
@@ -40,12 +39,39 @@ class StreamOptions(BaseModel):
     """Count the tokens in one more chunk, the last."""
 
 
+def _prompts(value: Any) -> tuple[AnyPrompt, ...]:
+    """One prompt or several, each a text or a list of tokens."""
+    single = isinstance(value, str) or (isinstance(value, list) and value and isinstance(value[0], int))
+    prompts = [value] if single else value
+    if not (isinstance(prompts, list) and 0 < len(prompts) <= MOST_PROMPTS):
+        raise PydanticCustomError("prompt", f"a text, its tokens, or a list of 1 to {MOST_PROMPTS} of them is needed")
+    found: list[AnyPrompt] = []
+    for prompt in prompts:
+        if isinstance(prompt, list) and prompt and all(type(id) is int and id >= 0 for id in prompt):
+            found.append(tuple(prompt))
+        elif isinstance(prompt, str):
+            found.append(prompt)
+        else:
+            raise PydanticCustomError("prompt", "a text, or a list of one token or more, is needed for each")
+    if any(len(prompt) > MOST_CHARACTERS for prompt in found):
+        raise PydanticCustomError("prompt", f"at most {MOST_CHARACTERS:,} characters or tokens are taken")
+    return tuple(found)
+
+
 class CompletionRequest(Sampling):
     """The body of a completion. OpenAI has no top_k and no repetition_penalty: clients send them as extra fields."""
 
     model: str
-    prompt: Prompt | Annotated[list[Prompt], Field(min_length=1, max_length=1024)] = ""
+    prompt: Annotated[tuple[AnyPrompt, ...], BeforeValidator(_prompts), Field(strict=False)] = ("",)
     """Without one, a text begins anew."""
+    max_tokens: int = Field(default=60, ge=0, le=2**31 - 1)
+    """0 only with echo: nothing is written then, and the prompt is told."""
+    echo: bool = False
+    """Tell the prompt before each text."""
+    logprobs: int | None = Field(default=None, ge=0, le=20)
+    """Tell every token with its logarithmic probability, and as many of the likeliest ones in its place."""
+    best_of: int | None = Field(default=None, ge=1, le=128)
+    """Write so many texts per prompt, and answer the `n` whose tokens are the likeliest on average."""
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     user: str = ""
@@ -72,10 +98,9 @@ def openai_routes(models: Models) -> APIRouter:
             raise RequestError(400, "model: a string is needed, one of " + ", ".join(models), "model")
         model = find(models, name)
         fields = _read(body, model.served)
-        prompts = [fields.prompt] if isinstance(fields.prompt, str) else fields.prompt
-        samples = fields.samples(prompts, stream=fields.stream)
-        answer = _Answer(model.served, fields.n)
+        answer = _Answer(model.served, fields)
         if fields.stream:
+            samples = fields.samples(fields.prompt, stream=True, logprobs=fields.logprobs, echo=fields.echo)
 
             def end() -> Iterator[Any]:
                 if fields.stream_options.include_usage:
@@ -83,10 +108,17 @@ def openai_routes(models: Models) -> APIRouter:
                 yield "[DONE]"
 
             return await stream_response(model.engine.generate(samples), answer.chunk, RequestError.openai_body, end)
-        choices = []
-        for place, text in enumerate(await model.engine.complete(samples)):
-            answer.count(place, text.prompt_tokens, text.tokens)
-            choices.append(_choice(place, text.text, text.finish_reason))
+        each = fields.best_of or fields.n
+        # The best are found by their tokens' probabilities, be they asked for or not.
+        logprobs = 0 if each > fields.n and fields.logprobs is None else fields.logprobs
+        samples = fields.samples(fields.prompt, logprobs=logprobs, echo=fields.echo, each=each)
+        texts = await model.engine.complete(samples)
+        choices: list[dict[str, Any]] = []
+        for place in range(len(fields.prompt)):
+            written = texts[place * each : (place + 1) * each]
+            answer.count(written[0].prompt_tokens, sum(text.tokens for text in written))
+            for text in sorted(written, key=_likelihood, reverse=True)[: fields.n] if each > fields.n else written:
+                choices.append(answer.choice(len(choices), text.text, text.finish_reason, text.details))
         return JSONResponse(answer.body(choices, usage=True))
 
     return router
@@ -96,10 +128,16 @@ def _about(served: ServedModel) -> dict[str, Any]:
     return {"id": served.name, "object": "model", "created": served.created, "owned_by": "mynah"}
 
 
+def _likelihood(text: Completion) -> float:
+    """Of its own tokens, on average."""
+    own = [token.logprob or 0.0 for token in text.details[len(text.details) - text.tokens :]]
+    return sum(own) / max(len(own), 1)
+
+
 class _Answer:
     """One answer, or its chunks: they share an id and the count of tokens."""
 
-    def __init__(self, served: ServedModel, n: int) -> None:
+    def __init__(self, served: ServedModel, fields: CompletionRequest) -> None:
         self.head = {
             "id": f"cmpl-{uuid.uuid4().hex}",
             "object": "text_completion",
@@ -107,21 +145,45 @@ class _Answer:
             "model": served.name,
             "system_fingerprint": served.id,
         }
-        self.n = n
+        self.fields = fields
         self.prompt_tokens = 0
         self.tokens = 0
+        self._offsets: dict[int, int] = {}  # index of a choice → characters up to its next token
 
-    def count(self, place: int, prompt_tokens: int, tokens: int) -> None:
-        """Count a finished text; the prompt that n texts share counts once."""
-        self.prompt_tokens += prompt_tokens if place % self.n == 0 else 0
+    def count(self, prompt_tokens: int, tokens: int) -> None:
+        """Count a prompt, however many texts follow it, and the tokens of texts."""
+        self.prompt_tokens += prompt_tokens
         self.tokens += tokens
 
     def chunk(self, place: int, event: Event) -> dict[str, Any]:
         reason = None
         if event.finish:
             reason = "length" if event.finish == "length" else "stop"
-            self.count(place, event.prompt_tokens, event.tokens)
-        return self.body([_choice(place, event.text, reason)])
+            self.count(event.prompt_tokens if place % self.fields.n == 0 else 0, event.tokens)
+        return self.body([self.choice(place, event.text, reason, event.details)])
+
+    def choice(self, index: int, text: str, reason: str | None, details: Sequence[Token]) -> dict[str, Any]:
+        logprobs = None if self.fields.logprobs is None else self._logprobs(index, details)
+        return {"index": index, "text": text, "finish_reason": reason, "logprobs": logprobs}
+
+    def _logprobs(self, index: int, details: Sequence[Token]) -> dict[str, Any]:
+        """Offsets count from where the prompt begins, as OpenAI's do; a prompt given as tokens has no length there."""
+        prompt = self.fields.prompt[index // self.fields.n]
+        before = len(prompt) if isinstance(prompt, str) and not self.fields.echo else 0
+        offset, offsets = self._offsets.get(index, before), []
+        for token in details:
+            offsets.append(offset)
+            offset += 0 if token.special else len(token.text)
+        self._offsets[index] = offset
+        return {
+            "tokens": [token.text for token in details],
+            "token_logprobs": [token.logprob for token in details],
+            "top_logprobs": [
+                None if token.logprob is None else dict([*token.likeliest, (token.text, token.logprob)])
+                for token in details
+            ],
+            "text_offset": offsets,
+        }
 
     def body(self, choices: list[dict[str, Any]], usage: bool = False) -> dict[str, Any]:
         body: dict[str, Any] = {**self.head, "choices": choices}
@@ -134,10 +196,6 @@ class _Answer:
         return body
 
 
-def _choice(place: int, text: str, finish_reason: str | None) -> dict[str, Any]:
-    return {"index": place, "text": text, "finish_reason": finish_reason, "logprobs": None}
-
-
 def _read(body: dict[str, Any], served: ServedModel) -> CompletionRequest:
     for name, harmless in NOT_HERE.items():
         value = body.pop(name, None)
@@ -147,4 +205,14 @@ def _read(body: dict[str, Any], served: ServedModel) -> CompletionRequest:
     fields = read_fields(CompletionRequest, body, served.defaults)
     if "stream_options" in fields.model_fields_set and not fields.stream:
         raise RequestError(400, "stream_options: only with stream, which is not true", "stream_options")
+    if not fields.max_tokens and not fields.echo:
+        raise RequestError(400, "max_tokens: must be at least 1, or 0 with echo", "max_tokens")
+    if fields.best_of and fields.best_of < fields.n:
+        raise RequestError(400, f"best_of: must be at least n, which is {fields.n}, not {fields.best_of}", "best_of")
+    if fields.stream and (fields.best_of or 1) > fields.n:
+        raise RequestError(400, "best_of: not with stream: the best are known at the end", "best_of")
+    for prompt in fields.prompt:
+        if isinstance(prompt, tuple) and served.vocabulary and max(prompt) >= served.vocabulary:
+            message = f"prompt: there is no token {max(prompt)}; the last of this model is {served.vocabulary - 1}"
+            raise RequestError(400, message, "prompt")
     return fields

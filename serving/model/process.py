@@ -15,9 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from serving.model.messages import Event, Failed, Phase, Ready, Refused, Sample, Token
+from serving.model.details import Details
+from serving.model.messages import Event, Failed, Phase, Ready, Refused, Sample
+
+if TYPE_CHECKING:
+    from serving.model.scoring import Scorer, Scoring
 
 CACHE_GB = 1  # the least and the default, for keys and values; SmolLM2-135M needs 12 kB per token
 _READ_CHUNK = 8 << 20  # bytes
@@ -29,15 +33,19 @@ class _Text:
 
     sample: Sample
     handle: Any
-    prompt_tokens: int
-    anchor: int
-    """The prompt's last token. It is decoded with the text: some tokenizers drop the space before a first word."""
+    prompt: list[int]
+    """Its tokens. The last one is decoded with the text: some tokenizers drop the space before a first word."""
     skip: int
-    """Characters of the anchor."""
+    """Characters of that token."""
+    lead: str = ""
+    """What is still to be sent before the text: the prompt, where it is echoed."""
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     sent: int = 0
     """Characters sent so far."""
+    unread: int = 0
+    """Tokens of the prompt that OpenVINO is still to give, each with its logarithmic probability."""
+    details: Details | None = None
 
 
 def run(folder: str, context: int | None, threads: int | None, cache_gb: int, pipe: Connection) -> None:
@@ -79,8 +87,10 @@ class Batch:
     """The pipeline and the texts it writes."""
 
     def __init__(self, folder: Path, context: int | None, threads: int | None, cache_gb: int, pipe: Connection) -> None:
+        self.folder = folder
         self.context = context
         self.cache_gb = cache_gb
+        self.scorer: Scorer | None = None
         self.texts: dict[int, _Text] = {}
         with _phase(pipe, "importing OpenVINO"):
             # OpenVINO reports its use to a server through this package, and does without where it is missing.
@@ -92,7 +102,7 @@ class Batch:
             # OpenVINO maps the file and reads it bit by bit while it compiles. This is faster, and shows a slow disk.
             while file.read(_READ_CHUNK):
                 pass
-        threads = threads or _thread_limit()
+        self.threads = threads = threads or _thread_limit()
         with _phase(pipe, f"compiling the model (threads: {threads or 'all'}, cache: {cache_gb} GB)"):
             self.tokenizer = openvino_genai.Tokenizer(folder)
             cache = openvino_genai.SchedulerConfig()
@@ -102,7 +112,7 @@ class Batch:
             )
             self.ends = self.pipeline.get_config()
         with _phase(pipe, "answering a first request"):
-            self.add(0, Sample("", 8, 1.0, 1.0, 0, 1.0, 0.0, 0.0, 1, (), False, False))
+            self.add(0, Sample("", 8, 1.0, 1.0, 0, 1.0, 0.0, 0.0, 1, (), False, None))
             while self.busy:
                 self.step()
 
@@ -114,18 +124,23 @@ class Batch:
     def add(self, id: int, sample: Sample) -> list[Refused]:
         """Begin a text; returns a Refused where that cannot be."""
         try:
-            prompt = self.tokenizer.encode(sample.prompt).input_ids
-            if prompt.shape[1] == 0:  # a tokenizer that adds no BOS, and an empty prompt
-                prompt = self._beginning()
+            prompt = self._tokens(sample.prompt)
             size = prompt.shape[1]
-            if self.context is not None and size >= self.context:
+            if self.context is not None and size + min(sample.max_tokens, 1) > self.context:
                 message = f"prompt: {size} tokens, and the model's context is {self.context}: shorten the prompt"
                 return [Refused(id, 400, message)]
             handle = self.pipeline.add_request(id, prompt, self._config(sample, size))
+            text = _Text(sample, handle, prompt.data.flatten().tolist(), 0)
+            text.skip = len(self.tokenizer.decode(text.prompt[-1:]))
+            if sample.echo:
+                text.lead = sample.prompt if isinstance(sample.prompt, str) else self.tokenizer.decode(text.prompt)
+            if self._scores_prompt(sample):
+                text.unread = size
+            if sample.logprobs is not None:
+                text.details = Details(self.tokenizer, text.prompt, sample.echo, self._scoring(sample.logprobs))
         except (RuntimeError, TypeError, ValueError) as error:  # OpenVINO's; the other texts must not suffer
             return [Refused(id, 400, f"prompt: refused by OpenVINO: {str(error).splitlines()[0]}")]
-        anchor = int(prompt.data.flatten()[-1])
-        self.texts[id] = _Text(sample, handle, size, anchor, len(self.tokenizer.decode([anchor])))
+        self.texts[id] = text
         return []
 
     def cancel(self, id: int) -> list[Event]:
@@ -134,7 +149,7 @@ class Batch:
         if text is None:
             return []
         text.handle.cancel()
-        return [Event(id, "", text.prompt_tokens, len(text.ids), "cancelled")]
+        return [Event(id, "", len(text.prompt), len(text.ids), "cancelled")]
 
     def step(self) -> list[Event | Refused]:
         """Write the next token of every text; returns what is new."""
@@ -154,8 +169,14 @@ class Batch:
         reason = self.genai.GenerationFinishReason.NONE
         while text.handle.can_read():
             for output in text.handle.read().values():
-                text.ids += output.generated_ids
-                text.logprobs += output.generated_log_probs
+                ids, logprobs = output.generated_ids, output.generated_log_probs
+                if text.unread:
+                    echoed, ids, logprobs = logprobs[: text.unread], ids[text.unread :], logprobs[text.unread :]
+                    text.unread -= len(echoed)
+                    if text.details:
+                        text.details.echo(echoed)
+                text.ids += ids
+                text.logprobs += logprobs
                 reason = output.finish_reason
         if reason == self.genai.GenerationFinishReason.NONE:
             return "refused" if text.handle.get_status() == self.genai.GenerationStatus.IGNORED else None
@@ -167,32 +188,51 @@ class Batch:
         if not (finish or sample.stream or sample.stop):
             return None
         # OpenVINO's own stop strings cut whole tokens off, and with them what stands before the string in its token.
-        whole = self.tokenizer.decode([text.anchor, *text.ids])[text.skip :]
+        whole = self.tokenizer.decode([*text.prompt[-1:], *text.ids])[text.skip :]
         stops = [place for stop in sample.stop if (place := whole.find(stop)) >= 0]
         if stops:
             whole = whole[: min(stops)]
             if not finish:
                 text.handle.cancel()
             finish = "stop_sequence"
-        if finish:
-            details = self._details(text) if sample.logprobs else ()
-            return Event(id, whole[text.sent :], text.prompt_tokens, len(text.ids), finish, details)
-        if not sample.stream:
-            return None
-        # Held back: half a character, and what may be the beginning of a stop string.
-        safe = len(whole.rstrip("\ufffd"))
-        safe = min(safe, len(whole) - max((len(stop) - 1 for stop in sample.stop), default=0))
-        if safe <= text.sent:
-            return None
-        new, text.sent = whole[text.sent : safe], safe
-        return Event(id, new, text.prompt_tokens, len(text.ids))
+        if not finish:
+            # Held back: half a character, and what may be the beginning of a stop string.
+            safe = len(whole.rstrip("\ufffd"))
+            safe = min(safe, len(whole) - max((len(stop) - 1 for stop in sample.stop), default=0))
+            if not sample.stream or (safe <= text.sent and not text.lead):
+                return None
+            whole = whole[: max(safe, text.sent)]
+        new, text.sent = text.lead + whole[text.sent :], len(whole)
+        text.lead = ""
+        details = text.details.new(text.ids, text.logprobs) if text.details else ()
+        return Event(id, new, len(text.prompt), len(text.ids), finish, details)
 
-    def _details(self, text: _Text) -> tuple[Token, ...]:
-        tokens = []
-        for id, logprob in zip(text.ids, text.logprobs, strict=True):
-            written = self.tokenizer.decode([id], skip_special_tokens=False)
-            tokens.append(Token(id, written, logprob, bool(written) and not self.tokenizer.decode([id])))
-        return tuple(tokens)
+    def _tokens(self, prompt: str | tuple[int, ...]) -> Any:
+        """A prompt as OpenVINO takes it, [1, tokens]."""
+        import numpy
+        from openvino import Tensor
+
+        if not isinstance(prompt, str):
+            return Tensor(numpy.array([prompt], dtype=numpy.int64))
+        tokens = self.tokenizer.encode(prompt).input_ids
+        if tokens.shape[1] == 0:  # a tokenizer that adds no BOS, and an empty prompt: BOS, else EOS
+            bos, eos = self.tokenizer.get_bos_token_id(), self.tokenizer.get_eos_token_id()
+            return Tensor(numpy.array([[bos if bos >= 0 else eos]], dtype=numpy.int64))
+        return tokens
+
+    def _scoring(self, most: int) -> "Scoring | None":
+        if not most:
+            return None
+        if self.scorer is None:
+            from serving.model.scoring import Scorer
+
+            self.scorer = Scorer(self.folder, self.threads)
+        return self.scorer.begin(most)
+
+    @staticmethod
+    def _scores_prompt(sample: Sample) -> bool:
+        """Whether OpenVINO gives the prompt's tokens too. It must where no token is to be written."""
+        return sample.echo and (sample.logprobs is not None or sample.max_tokens == 0)
 
     def _config(self, sample: Sample, prompt_tokens: int) -> Any:
         config = self.genai.GenerationConfig()
@@ -204,7 +244,8 @@ class Batch:
         config.repetition_penalty = sample.repetition_penalty
         config.presence_penalty = sample.presence_penalty
         config.frequency_penalty = sample.frequency_penalty
-        config.logprobs = int(sample.logprobs)
+        config.logprobs = int(sample.logprobs is not None)
+        config.echo = self._scores_prompt(sample)
         if sample.temperature > 0:
             config.do_sample = True
             config.temperature = sample.temperature
@@ -216,14 +257,6 @@ class Batch:
     def _too_small(self, id: int) -> Refused:
         what = f"the key-value cache of {self.cache_gb} GB is too small for this request"
         return Refused(id, 400, f"{what}: shorten the prompt, ask for fewer tokens, or serve with a larger --cache-gb")
-
-    def _beginning(self) -> Any:
-        """A prompt of one token: BOS, else EOS."""
-        import numpy
-        from openvino import Tensor
-
-        bos, eos = self.tokenizer.get_bos_token_id(), self.tokenizer.get_eos_token_id()
-        return Tensor(numpy.array([[bos if bos >= 0 else eos]], dtype=numpy.int64))
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from serving.model.errors import RequestError
 from serving.model.messages import Sample
 
-Prompt = Annotated[str, Field(max_length=1_000_000)]  # characters: far more than any context holds
+MOST_CHARACTERS = 1_000_000  # of a prompt: far more than any context holds
+Prompt = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 Stop = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -41,8 +42,15 @@ class Sampling(BaseModel):
     n: int = Field(default=1, ge=1, le=128)
     """Texts per prompt."""
 
-    def samples(self, prompts: Sequence[str], stream: bool = False, logprobs: bool = False) -> list[Sample]:
-        """The texts to ask the engine for: n of the first prompt, n of the second, and so on."""
+    def samples(
+        self,
+        prompts: Sequence[str | tuple[int, ...]],
+        stream: bool = False,
+        logprobs: int | None = None,
+        echo: bool = False,
+        each: int | None = None,
+    ) -> list[Sample]:
+        """The texts to ask the engine for: `each`, by default n, of the first prompt, and so on."""
         # One seed per text: the texts of a request differ, and those of seeds 1 and 2 do not overlap.
         seeds = random.Random(self.seed)  # noqa: S311
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
@@ -60,9 +68,10 @@ class Sampling(BaseModel):
                 stop=stop,
                 stream=stream,
                 logprobs=logprobs,
+                echo=echo,
             )
             for prompt in prompts
-            for _ in range(self.n)
+            for _ in range(each or self.n)
         ]
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mynah.errors import MynahError
-from serving.model.engine import Engine
+from serving.model.engine import QUEUE, Engine
 from serving.model.errors import RequestError
 from serving.model.folder import ServedModel, read_model
 from serving.model.models import Models, TextModel
@@ -48,13 +48,15 @@ def serve(
     port: int,
     threads: int | None = None,
     cache_gb: int = CACHE_GB,
+    queue: int = QUEUE,
     quiet: bool = False,
 ) -> None:
     """Serve the models in `folders` (name → folder) on host:port until SIGTERM or SIGINT, then finish what runs.
 
-    Each model has an engine of its own, with `threads` and `cache_gb` as in Engine. Until it has answered a first
-    request of the server's, clients read "warming up" (503). `quiet` logs warnings and errors only. Raises MynahError
-    where a folder is not whole, the port is taken, a model cannot be loaded, or an engine ends unasked.
+    Each model has an engine of its own, with `threads`, `cache_gb` and `queue` as in Engine. Until it has answered a
+    first request of the server's, clients read "warming up" (503). `quiet` logs warnings and errors only. Raises
+    MynahError where a folder is not whole, the port is taken, a model cannot be loaded, or an engine ends time and
+    again.
     """
     begin = time.monotonic()
     folder_models = [read_model(name, folder) for name, folder in folders.items()]
@@ -66,7 +68,7 @@ def serve(
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as engines:
         models = {}
         for served in folder_models:
-            engine = Engine(served.openvino, served.context, threads, cache_gb)
+            engine = Engine(served.openvino, served.context, threads, cache_gb, queue)
             engines.callback(engine.stop)
             models[served.name] = TextModel(served, engine)
         asyncio.run(_run(models, listener, begin))
@@ -141,12 +143,14 @@ async def _refuse(request: "Request", error: Exception) -> "Response":
     from fastapi.responses import JSONResponse
     from starlette.exceptions import HTTPException
 
-    headers = None
+    headers: Mapping[str, str] | None = None
     if isinstance(error, HTTPException):
         # Starlette's own: no such path, or not this method.
         path, status, headers = request.url.path, HTTPStatus(error.status_code), error.headers
         error = RequestError(status, f"{request.method} {path}: {status.phrase.lower()}")
     elif not isinstance(error, RequestError):
         error = RequestError(400, str(error))
+    elif error.retry_after is not None:
+        headers = {"retry-after": str(error.retry_after)}
     openai = request.url.path.startswith("/openai/")
     return JSONResponse(error.openai_body() if openai else error.kserve_body(), error.status, headers)

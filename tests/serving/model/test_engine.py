@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from serving.model.engine import Completion, Engine
+from serving.model.engine import RESTARTS, Completion, Engine
 from serving.model.errors import RequestError
 from serving.model.process import Batch
 from serving.model.sampling import Sampling
@@ -43,7 +43,7 @@ def test_texts_follow_their_prompt_with_the_space_between(folder: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(folder.parent)
     prompts = ["", "a bird", "the early bird catches"]
-    samples = Sampling(max_tokens=30, n=4, temperature=2).samples(prompts, logprobs=True)
+    samples = Sampling(max_tokens=30, n=4, temperature=2).samples(prompts, logprobs=0)
 
     async def question(engine: Engine) -> list[Completion]:
         return await engine.complete(samples)
@@ -102,15 +102,34 @@ def test_a_prompt_that_is_refused_hurts_no_other(folder: Path) -> None:
     with_engine(folder, question)
 
 
-def test_an_engine_that_has_ended_says_so(folder: Path) -> None:
+def test_an_engine_that_has_ended_says_so_and_begins_again(folder: Path) -> None:
     async def question(engine: Engine) -> None:
-        engine._process.kill()
-        with pytest.raises(RequestError, match="the engine has stopped: .*SIGKILL") as error:
-            await engine.complete(Sampling(max_tokens=200, temperature=0).samples(["a bird"]))
-        assert error.value.status == 503
-        assert not engine.ready
-        with pytest.raises(RequestError, match="SIGKILL"):
-            engine.check()
+        for end in range(RESTARTS + 1):
+            while not engine.ready:
+                await asyncio.sleep(0.05)
+            engine._process.kill()
+            with pytest.raises(RequestError, match=r"the engine has stopped: .*SIGKILL") as error:
+                await engine.complete(Sampling(max_tokens=200, temperature=0).samples(["a bird"]))
+            assert error.value.status == 503
+            assert not engine.ready
+            with pytest.raises(RequestError, match="warming up" if end < RESTARTS else "SIGKILL"):
+                engine.check()
+
+    with_engine(folder, question)
+
+
+def test_a_full_engine_takes_no_more(folder: Path) -> None:
+    async def question(engine: Engine) -> None:
+        engine._queue = 3
+        asked = Sampling(max_tokens=200, temperature=0, n=3).samples(["a bird"], stream=True)
+        async with contextlib.aclosing(engine.generate(asked)) as events:
+            await anext(events)
+            with pytest.raises(RequestError, match="3 texts are written or wait: ask again in 1 s") as error:
+                await engine.complete(Sampling().samples([""]))
+            assert (error.value.status, error.value.retry_after) == (429, 1)
+        while engine._running:
+            await asyncio.sleep(0.01)
+        assert await engine.complete(Sampling().samples([""]))
 
     with_engine(folder, question)
 

@@ -1,5 +1,6 @@
 """How a server begins and ends."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from mynah.errors import MynahError
+from serving.model.engine import RESTARTS
 from serving.model.folder import read_model
 from serving.model.server import serve
 from tests.serving.model.conftest import GREEDY, NAME, Server, running
@@ -30,14 +32,14 @@ def copy(model_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(model_folder, tmp_path / "copy"))
 
 
-def test_it_warms_up_serves_and_ends_with_its_engine(model_folder: Path, tmp_path: Path) -> None:
+def test_it_warms_up_and_says_so(model_folder: Path, tmp_path: Path) -> None:
     with running(model_folder, tmp_path, "--threads", "1", "--cache-gb", "2") as server:
         engine = server.engine()
         engine.suspend()
         server.wait_until(server.answers)
         for path in ("/v2/health/ready", f"/v2/models/{NAME}/ready", f"/v1/models/{NAME}"):
             response = httpx.get(f"{server.url}{path}")
-            assert response.status_code == 503
+            assert (response.status_code, response.headers["retry-after"]) == (503, "1")
             assert "warming up" in response.json()["error"]
         response = server.post(COMPLETIONS, ENDLESS)
         assert response.status_code == 503
@@ -56,6 +58,11 @@ def test_it_warms_up_serves_and_ends_with_its_engine(model_folder: Path, tmp_pat
         ):
             assert re.search(rf"{step}.*\d\.\d\d s", log), log
 
+
+def test_an_engine_that_is_killed_is_started_again_and_not_for_ever(model_folder: Path, tmp_path: Path) -> None:
+    """What was being written is told that it broke off."""
+    with running(model_folder, tmp_path) as server:
+        server.wait_until(server.is_ready)
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(server.post(COMPLETIONS, ENDLESS)))
         waiting.start()
@@ -63,17 +70,51 @@ def test_it_warms_up_serves_and_ends_with_its_engine(model_folder: Path, tmp_pat
         with httpx.stream("POST", f"{server.url}{COMPLETIONS}", json=ENDLESS | {"stream": True}, timeout=60) as stream:
             lines = (line for line in stream.iter_lines() if line)
             next(lines)
-            engine.kill()
+            server.engine().kill()
             *_, last = lines
         waiting.join()
-        assert answers[0].status_code == 503
+        assert (answers[0].status_code, answers[0].headers["retry-after"]) == (503, "1")
         for error in (answers[0].json()["error"], json.loads(last.removeprefix("data: "))["error"]):
             assert error["code"] == "engine_stopped"
             assert "SIGKILL" in error["message"]
+        assert server.metric("mynah_texts_running") == 0
+        for _ in range(RESTARTS):
+            server.wait_until(server.is_ready)
+            text = server.post(COMPLETIONS, {"model": NAME, "prompt": "haste", **GREEDY}).json()["choices"][0]["text"]
+            assert text == " makes waste"
+            server.engine().kill()
         assert server.process.wait(30) == 1
-        assert "mynah: " in server.log.read_text().splitlines()[-1]
-        assert "SIGKILL" in server.log.read_text().splitlines()[-1]
+        lines_of_log = server.log.read_text().splitlines()
+        assert "mynah: " in lines_of_log[-1]
+        assert "SIGKILL" in lines_of_log[-1]
+        assert sum("it is started again" in line for line in lines_of_log) == RESTARTS
         assert "Traceback" not in server.log.read_text()
+
+
+def test_a_server_that_is_busy_says_when_to_come_back(model_folder: Path, tmp_path: Path) -> None:
+    """Five hundred at once: each is answered or refused, and then all is as before."""
+    with running(model_folder, tmp_path, "--queue", "16") as server:
+        server.wait_until(server.is_ready)
+        body = {"model": NAME, "prompt": "tick", "max_tokens": 40, **GREEDY}
+
+        async def ask() -> list[httpx.Response]:
+            limits = httpx.Limits(max_connections=200)
+            async with httpx.AsyncClient(base_url=server.url, timeout=120, limits=limits) as client:
+                return await asyncio.gather(*(client.post(COMPLETIONS, json=body) for _ in range(500)))
+
+        answers = asyncio.run(ask())
+        assert {answer.status_code for answer in answers} == {200, 429}
+        texts = {answer.json()["choices"][0]["text"] for answer in answers if answer.is_success}
+        assert len(texts) == 1
+        for answer in answers:
+            if answer.status_code == 429:
+                assert 1 <= int(answer.headers["retry-after"]) <= 60
+                assert answer.json()["error"]["code"] == "busy"
+                assert re.search(
+                    r"\d+ texts are written or wait: ask again in \d+ s", answer.json()["error"]["message"]
+                )
+        assert server.metric("mynah_texts_running") == 0
+        assert server.post(COMPLETIONS, body).is_success
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
