@@ -15,16 +15,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import Counter, Gauge
-
-from serving.model import process
+from serving.model import metrics, process
 from serving.model.errors import RequestError
-from serving.model.messages import Event, Failed, Phase, Ready, Refused, Sample, Token
+from serving.model.messages import Event, Failed, Load, Phase, Ready, Refused, Sample, Token
 
 logger = logging.getLogger("serving")
 
-RUNNING = Gauge("mynah_texts_running", "texts that are being written")
-TOKENS = Counter("mynah_generated_tokens", "tokens that were written, those of cancelled texts too")
 MAX_TEXTS = 1024  # per request
 QUEUE = 256  # texts that are written or wait, from which on no more are taken
 LONGEST = 60  # seconds that a client is asked to wait, at the most
@@ -57,13 +53,14 @@ class Engine:
 
     def __init__(
         self,
+        name: str,
         folder: Path,
         context: int | None,
         threads: int | None = None,
         cache_gb: int = process.CACHE_GB,
         queue: int = QUEUE,
     ) -> None:
-        """`folder` holds the OpenVINO model; prompt and text may have `context` tokens together.
+        """`folder` holds the OpenVINO model, which metrics call `name`; prompt and text may have `context` tokens together.
 
         The engine computes on `threads`, by default on all that the machine or the container has, and keeps up to
         `cache_gb` GB of keys and values in memory. While `queue` texts are written or wait, it takes no request.
@@ -71,6 +68,7 @@ class Engine:
         self.ready = False
         self.reason: str | None = None
         """Why the engine ended for good, once it has."""
+        self._name = name
         self._arguments = (str(folder), context, threads, cache_gb)
         self._queue = queue
         self._on_ready: Callable[[], None]
@@ -80,7 +78,7 @@ class Engine:
         self._finished: deque[float] = deque(maxlen=32)  # when the last texts ended
         self._ids = itertools.count(1)
         self._waiting: dict[int, tuple[int, asyncio.Queue[tuple[int, Event | RequestError]]]] = {}
-        self._running: dict[int, int] = {}  # id → tokens so far, until the process says that the text has ended
+        self._running: dict[int, tuple[float, int]] = {}  # id → begin, tokens so far; until the text has ended
         self._start()
 
     def attach(self, on_ready: Callable[[], None], on_end: Callable[[], None]) -> None:
@@ -127,8 +125,7 @@ class Engine:
         news: asyncio.Queue[tuple[int, Event | RequestError]] = asyncio.Queue()
         ids = [next(self._ids) for _ in samples]
         self._waiting |= {id: (place, news) for place, id in enumerate(ids)}
-        self._running |= dict.fromkeys(ids, 0)
-        RUNNING.inc(len(ids))
+        self._running |= dict.fromkeys(ids, (begin, 0))
         left, tokens, how = len(ids), 0, "cancelled"
         try:
             self._send(list(zip(ids, samples, strict=True)))
@@ -208,20 +205,39 @@ class Engine:
                 for news in message:
                     self._take_news(news)
 
-    def _take_news(self, news: Event | Refused) -> None:
+    def _take_news(self, news: Event | Refused | Load) -> None:
+        if isinstance(news, Load):
+            metrics.RUNNING.labels(self._name).set(news.running)
+            metrics.WAITING.labels(self._name).set(news.waiting)
+            metrics.CACHE_USAGE.labels(self._name).set(news.cache_usage)
+            return
         if isinstance(news, Event):
-            TOKENS.inc(news.tokens - self._running[news.id])
-            self._running[news.id] = news.tokens
+            begin, tokens = self._running[news.id]
+            metrics.TOKENS.labels(self._name).inc(news.tokens - tokens)
+            self._running[news.id] = begin, news.tokens
+            if news.finish:
+                self._measure(news, begin)
         if isinstance(news, Refused) or news.finish:
             del self._running[news.id]
             self._finished.append(time.monotonic())
-            RUNNING.dec()
         if waiting := self._waiting.get(news.id):
             place, queue = waiting
             if isinstance(news, Refused):
                 queue.put_nowait((place, RequestError(news.status, news.message, "prompt")))
             else:
                 queue.put_nowait((place, news))
+
+    def _measure(self, event: Event, begin: float) -> None:
+        """Count a text that has ended."""
+        now = time.monotonic()
+        how = {"cancelled": "abort", "length": "length"}.get(event.finish or "", "stop")
+        metrics.ENDED.labels(self._name, how).inc()
+        metrics.PROMPT_TOKENS.labels(self._name).inc(event.prompt_tokens)
+        if event.first_at is not None:
+            metrics.FIRST_TOKEN.labels(self._name).observe(event.first_at - begin)
+            if event.tokens > 1:
+                metrics.EACH_TOKEN.labels(self._name).observe((now - event.first_at) / (event.tokens - 1))
+        metrics.WHOLE_TEXT.labels(self._name).observe(now - begin)
 
     def _end(self) -> None:
         """The process is gone: fail what waits for it, and start another, unless that has been of no use."""
@@ -231,8 +247,8 @@ class Engine:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         memory = ", as the kernel does when memory runs out" if code == -signal.SIGKILL else ""
         reason = self.reason or f"its process ended ({how}{memory})"
-        RUNNING.dec(len(self._running))
         self._running.clear()
+        self._take_news(Load(0, 0, 0.0))
         for place, queue in self._waiting.values():
             queue.put_nowait((place, _stopped(reason)))
         self._ends = [end for end in self._ends if end > time.monotonic() - WITHIN] + [time.monotonic()]

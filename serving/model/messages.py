@@ -52,6 +52,8 @@ class Event:
     """Tokens written so far."""
     finish: str | None = None
     """Set on the last event: eos_token, stop_sequence, length, or cancelled."""
+    first_at: float | None = None
+    """On the last event: when its first token was there, by time.monotonic(), which all processes share."""
     details: tuple[Token, ...] = ()
     """Its tokens since the event before, where asked for."""
 
@@ -63,6 +65,18 @@ class Refused:
     id: int
     status: int
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy the engine is."""
+
+    running: int
+    """Texts that are being written."""
+    waiting: int
+    """Texts that wait for their turn."""
+    cache_usage: float
+    """Part of the cache of keys and values that is full, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
-"""What Prometheus reads of the requests: how many ended with which status, and how long they took."""
+"""What Prometheus reads: of HTTP, how many requests ended with which status, and how long they took; and of texts.
+
+Those of texts have vLLM's names and meanings, so that its dashboards and scaling rules fit. What vLLM calls a request
+is one text here. https://docs.vllm.ai/en/latest/usage/metrics.html
+"""
 
 import time
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUESTS = Counter("mynah_requests", "requests answered, by status; 499: the client hung up first", ["status"])
@@ -10,6 +14,31 @@ SECONDS = Histogram(
     "mynah_request_seconds",
     "seconds from a request to the whole of its answer",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+_MODEL = ["model_name"]
+RUNNING = Gauge("vllm:num_requests_running", "texts that are being written", _MODEL)
+WAITING = Gauge("vllm:num_requests_waiting", "texts that wait for their turn", _MODEL)
+CACHE_USAGE = Gauge("vllm:kv_cache_usage_perc", "part of the key-value cache that is full, from 0 to 1", _MODEL)
+PROMPT_TOKENS = Counter("vllm:prompt_tokens", "tokens of prompts that were read", _MODEL)
+TOKENS = Counter("vllm:generation_tokens", "tokens that were written, those of cancelled texts too", _MODEL)
+ENDED = Counter("vllm:request_success", "texts that ended, by how: stop, length or abort", [*_MODEL, "finished_reason"])
+FIRST_TOKEN = Histogram(
+    "vllm:time_to_first_token_seconds",
+    "seconds until a text has its first token",
+    _MODEL,
+    buckets=(0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80),
+)
+EACH_TOKEN = Histogram(
+    "vllm:request_time_per_output_token_seconds",
+    "seconds per token after the first, on average over a text",
+    _MODEL,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5),
+)
+WHOLE_TEXT = Histogram(
+    "vllm:e2e_request_latency_seconds",
+    "seconds until a text has ended",
+    _MODEL,
+    buckets=(0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480),
 )
 UNMEASURED = ("/metrics", "/v2/health/", "/docs", "/openapi")  # probes and scrapes would drown the rest
 CLIENT_GONE = 499  # nginx's number: the client hung up before its answer was whole, and the server is not at fault

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serving.model.details import Details
-from serving.model.messages import Event, Failed, Phase, Ready, Refused, Sample
+from serving.model.messages import Event, Failed, Load, Phase, Ready, Refused, Sample
 
 if TYPE_CHECKING:
     from serving.model.scoring import Scorer, Scoring
 
 CACHE_GB = 1  # the least and the default, for keys and values; SmolLM2-135M needs 12 kB per token
+TELL_LOAD = 0.5  # seconds between two messages about it
 _READ_CHUNK = 8 << 20  # bytes
 
 
@@ -46,6 +47,8 @@ class _Text:
     unread: int = 0
     """Tokens of the prompt that OpenVINO is still to give, each with its logarithmic probability."""
     details: Details | None = None
+    first_at: float | None = None
+    """When its first token was there."""
 
 
 def run(folder: str, context: int | None, threads: int | None, cache_gb: int, pipe: Connection) -> None:
@@ -53,7 +56,7 @@ def run(folder: str, context: int | None, threads: int | None, cache_gb: int, pi
 
     `context` is the most tokens that prompt and text may have together; `threads` and `cache_gb` are as in Engine.
     Takes from the pipe lists of (id, Sample), single ids to cancel, and None to end. Sends Phase, then Ready or Failed,
-    then lists of Event and Refused.
+    then lists of Event, Refused and Load.
     """
     # The terminal's Ctrl-C and a service manager's SIGTERM reach this process too; the server decides when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -66,8 +69,9 @@ def run(folder: str, context: int | None, threads: int | None, cache_gb: int, pi
             pipe.send(Failed(lines[-1] if lines else type(error).__name__))
             return
         pipe.send(Ready())
+        told = 0.0  # when the load was told last
         while True:
-            news: list[Event | Refused] = []
+            news: list[Event | Refused | Load] = []
             while not (news or batch.busy) or pipe.poll():
                 message = pipe.recv()
                 if message is None:
@@ -79,6 +83,9 @@ def run(folder: str, context: int | None, threads: int | None, cache_gb: int, pi
                         news += batch.add(id, sample)
             if batch.busy:
                 news += batch.step()
+            if not batch.busy or time.monotonic() > told + TELL_LOAD:
+                told = time.monotonic()
+                news.append(batch.load())
             if news:
                 pipe.send(news)
 
@@ -121,6 +128,14 @@ class Batch:
         """Whether a step has something to do."""
         return bool(self.pipeline.has_non_finished_requests())
 
+    def load(self) -> Load:
+        """How busy it is after a step."""
+        metrics = self.pipeline.get_metrics()
+        if not self.busy:
+            return Load(0, 0, 0.0)
+        running = min(metrics.scheduled_requests, len(self.texts))
+        return Load(running, len(self.texts) - running, metrics.cache_usage / 100)
+
     def add(self, id: int, sample: Sample) -> list[Refused]:
         """Begin a text; returns a Refused where that cannot be."""
         try:
@@ -149,7 +164,7 @@ class Batch:
         if text is None:
             return []
         text.handle.cancel()
-        return [Event(id, "", len(text.prompt), len(text.ids), "cancelled")]
+        return [Event(id, "", len(text.prompt), len(text.ids), "cancelled", text.first_at)]
 
     def step(self) -> list[Event | Refused]:
         """Write the next token of every text; returns what is new."""
@@ -177,6 +192,8 @@ class Batch:
                         text.details.echo(echoed)
                 text.ids += ids
                 text.logprobs += logprobs
+                if ids and text.first_at is None:
+                    text.first_at = time.monotonic()
                 reason = output.finish_reason
         if reason == self.genai.GenerationFinishReason.NONE:
             return "refused" if text.handle.get_status() == self.genai.GenerationStatus.IGNORED else None
@@ -205,7 +222,7 @@ class Batch:
         new, text.sent = text.lead + whole[text.sent :], len(whole)
         text.lead = ""
         details = text.details.new(text.ids, text.logprobs) if text.details else ()
-        return Event(id, new, len(text.prompt), len(text.ids), finish, details)
+        return Event(id, new, len(text.prompt), len(text.ids), finish, text.first_at if finish else None, details)
 
     def _tokens(self, prompt: str | tuple[int, ...]) -> Any:
         """A prompt as OpenVINO takes it, [1, tokens]."""

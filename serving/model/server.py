@@ -68,7 +68,7 @@ def serve(
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as engines:
         models = {}
         for served in folder_models:
-            engine = Engine(served.openvino, served.context, threads, cache_gb, queue)
+            engine = Engine(served.name, served.openvino, served.context, threads, cache_gb, queue)
             engines.callback(engine.stop)
             models[served.name] = TextModel(served, engine)
         asyncio.run(_run(models, listener, begin))

@@ -161,6 +161,12 @@ class Server:
         lines = httpx.get(f"{self.url}/metrics").text.splitlines()
         return next((float(line.split()[1]) for line in lines if line.startswith(f"{name} ")), 0)
 
+    def running(self) -> float:
+        """Texts of all its models that are being written, or wait."""
+        lines = httpx.get(f"{self.url}/metrics").text.splitlines()
+        names = ("vllm:num_requests_running{", "vllm:num_requests_waiting{")
+        return sum(float(line.split()[1]) for line in lines if line.startswith(names))
+
     def post(self, path: str, body: Any) -> httpx.Response:
         return httpx.post(f"{self.url}{path}", json=body, timeout=60)
 

@@ -27,7 +27,7 @@ def folder(untrained: Path) -> Path:
 def with_engine(folder: Path, question: Callable[[Engine], Coroutine[Any, Any, T]]) -> T:
     async def main() -> T:
         settled = asyncio.Event()
-        engine = Engine(folder, 256)
+        engine = Engine("bird", folder, 256)
         try:
             engine.attach(settled.set, settled.set)
             await settled.wait()

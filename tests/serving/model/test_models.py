@@ -68,7 +68,7 @@ def test_each_name_speaks_with_its_own_model(two: Server) -> None:
     assert set(parrots) == {" makes waste"}
     assert len(set(owls)) == 1
     assert owls[0] != parrots[0]
-    two.wait_until(lambda: two.metric("mynah_texts_running") == 0)
+    two.wait_until(lambda: two.running() == 0)
 
 
 def test_both_are_listed_and_ready(two: Server) -> None:

@@ -66,7 +66,7 @@ def test_an_engine_that_is_killed_is_started_again_and_not_for_ever(model_folder
         answers: list[httpx.Response] = []
         waiting = threading.Thread(target=lambda: answers.append(server.post(COMPLETIONS, ENDLESS)))
         waiting.start()
-        server.wait_until(lambda: server.metric("mynah_texts_running") == 1)
+        server.wait_until(lambda: server.running() == 1)
         with httpx.stream("POST", f"{server.url}{COMPLETIONS}", json=ENDLESS | {"stream": True}, timeout=60) as stream:
             lines = (line for line in stream.iter_lines() if line)
             next(lines)
@@ -77,7 +77,7 @@ def test_an_engine_that_is_killed_is_started_again_and_not_for_ever(model_folder
         for error in (answers[0].json()["error"], json.loads(last.removeprefix("data: "))["error"]):
             assert error["code"] == "engine_stopped"
             assert "SIGKILL" in error["message"]
-        assert server.metric("mynah_texts_running") == 0
+        assert server.running() == 0
         for _ in range(RESTARTS):
             server.wait_until(server.is_ready)
             text = server.post(COMPLETIONS, {"model": NAME, "prompt": "haste", **GREEDY}).json()["choices"][0]["text"]
@@ -113,7 +113,7 @@ def test_a_server_that_is_busy_says_when_to_come_back(model_folder: Path, tmp_pa
                 assert re.search(
                     r"\d+ texts are written or wait: ask again in \d+ s", answer.json()["error"]["message"]
                 )
-        assert server.metric("mynah_texts_running") == 0
+        assert server.running() == 0
         assert server.post(COMPLETIONS, body).is_success
 
 
@@ -161,7 +161,7 @@ def test_a_client_that_hangs_up_ends_its_request(server: Server, path: str) -> N
         "stream": ENDLESS | {"stream": True},
         f"/v1/models/{NAME}:predict": {"instances": ["tick"], "parameters": {"max_tokens": LONG, **GREEDY}},
     }.get(path, {"text_input": "tick", "parameters": {"max_tokens": LONG, **GREEDY}})
-    before = server.metric("mynah_generated_tokens_total")
+    before = server.metric(f'vllm:generation_tokens_total{{model_name="{NAME}"}}')
     gone, failed = (
         server.metric('mynah_requests_total{status="499"}'),
         server.metric('mynah_requests_total{status="500"}'),
@@ -172,9 +172,9 @@ def test_a_client_that_hangs_up_ends_its_request(server: Server, path: str) -> N
     with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0)) as client:
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
         client.sendall(head.encode() + b"\r\n\r\n" + content)
-        server.wait_until(lambda: server.metric("mynah_texts_running") == 1)
-    server.wait_until(lambda: server.metric("mynah_texts_running") == 0)
-    assert server.metric("mynah_generated_tokens_total") - before < LONG
+        server.wait_until(lambda: server.running() == 1)
+    server.wait_until(lambda: server.running() == 0)
+    assert server.metric(f'vllm:generation_tokens_total{{model_name="{NAME}"}}') - before < LONG
     assert "cancelled" in server.log.read_text().splitlines()[-1]
     server.wait_until(lambda: server.metric('mynah_requests_total{status="499"}') == gone + 1)
     assert server.metric('mynah_requests_total{status="500"}') == failed
