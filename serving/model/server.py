@@ -25,6 +25,7 @@ from serving.model.errors import RequestError
 from serving.model.folder import ServedModel, read_model
 from serving.model.models import Models, TextModel
 from serving.model.process import CACHE_GB
+from serving.model.request_id import Identified, WithRequestId
 from serving.model.transport import Server, listen
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ logger = logging.getLogger("serving")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request": {"()": WithRequestId}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(request_id)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {"serving": {"level": "INFO"}},
 }
@@ -132,6 +134,7 @@ def _application(models: Models) -> "FastAPI":
     app.include_router(v2_routes(models, V2Endpoints(plane)))
     app.add_middleware(CancelOnDisconnect)
     app.add_middleware(Measured)
+    app.add_middleware(Identified)
     RESTServer("kserve.model_server:app", plane, ModelRepositoryExtension(repository), 0).create_application()
     for kind in (RequestError, HTTPException, InvalidInput):  # the last two are FastAPI's and KServe's
         app.add_exception_handler(kind, _refuse)
