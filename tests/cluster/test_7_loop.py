@@ -106,4 +106,4 @@ def test_a_bot_that_reads_accounts_on_x(
         assert spent == {"dollars": pytest.approx(2 * 0.01 + 240 * 0.005)}
         assert "birds: 0 documents, 0 new" in kube.run_job(release, "scrape", bot="birds")
     finally:
-        helm(release, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images))
+        helm(release, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images), *WAITING)
