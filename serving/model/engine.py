@@ -60,7 +60,7 @@ class Engine:
         cache_gb: int = process.CACHE_GB,
         queue: int = QUEUE,
     ) -> None:
-        """`folder` holds the OpenVINO model; prompt and text may have `context` tokens together. Metrics call it `name`.
+        """`folder` holds the OpenVINO model `name`; prompt and text may have `context` tokens together.
 
         The engine computes on `threads`, by default on all that the machine or the container has, and keeps up to
         `cache_gb` GB of keys and values in memory. While `queue` texts are written or wait, it takes no request.

@@ -132,14 +132,17 @@ class Server:
     imported: Path
     """Names the packages that the server must not import and did."""
 
+    def engines(self) -> list[psutil.Process]:
+        """The engines' processes: the children that run the worker (the other one is multiprocessing's)."""
+        assert self.process.poll() is None, self.log.read_text()
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
     def engine(self) -> psutil.Process:
-        """The engine's process: the child that runs the worker (the other one is multiprocessing's)."""
-        while True:
-            assert self.process.poll() is None, self.log.read_text()
-            for child in psutil.Process(self.process.pid).children():
-                if "spawn_main" in " ".join(child.cmdline()):
-                    return child
+        """The process of its first engine, as soon as there is one."""
+        while not (engines := self.engines()):
             time.sleep(0.01)
+        return engines[0]
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         while not condition():

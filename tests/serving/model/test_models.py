@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 
+from serving.model.engine import RESTARTS
 from tests.serving.model.conftest import GREEDY, MODEL_ID, NAME, UNTRAINED_ID, Server, started
 from tests.serving.model.kserve_client import ask
 
@@ -111,7 +112,13 @@ def test_a_model_has_none_of_the_other_ones_versions(two: Server) -> None:
     assert response.json()["error"] == f"no model crow here; this server has {NAME}, {OWL}"
 
 
-def test_it_ends_when_one_of_its_engines_does(two: Server) -> None:
-    two.engine().kill()
+def test_it_ends_when_its_engines_end_time_and_again(two: Server) -> None:
+    """Until then they are started again."""
+    for _ in range(RESTARTS + 1):
+        two.wait_until(two.is_ready)
+        for name in (NAME, OWL):
+            assert two.post("/openai/v1/completions", {"model": name, "max_tokens": 5}).is_success
+        for engine in two.engines():
+            engine.kill()
     assert two.process.wait(60) == 1
     assert "the engine has stopped" in two.log.read_text().splitlines()[-1]

@@ -95,7 +95,7 @@ def test_a_server_that_is_busy_says_when_to_come_back(model_folder: Path, tmp_pa
     """Five hundred at once: each is answered or refused, and then all is as before."""
     with running(model_folder, tmp_path, "--queue", "16") as server:
         server.wait_until(server.is_ready)
-        body = {"model": NAME, "prompt": "tick", "max_tokens": 40, **GREEDY}
+        body = {"model": NAME, "prompt": "tick", "max_tokens": 12, **GREEDY}
 
         async def ask() -> list[httpx.Response]:
             limits = httpx.Limits(max_connections=200)
