@@ -1,6 +1,9 @@
 """What all tests share: Postgres, a fresh database per test, the X simulator, a tiny model, data beside the repo."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from mynah.database.connection import Connection, connect, reach
 from mynah.database.migrations import migrate
 
 REPO = Path(__file__).parent.parent
+MEMORY, ROOM = Path("/dev/shm"), 1 << 30  # a file system in memory, and the bytes that we want there
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the model hub
@@ -31,8 +35,15 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Address of an embedded Postgres whose database `template` is migrated."""
-    home = tmp_path_factory.mktemp("postgres")
+    """Address of an embedded Postgres whose database `template` is migrated.
+
+    Every test has a database of its own, of 300 files: in memory, where there is room, they are made in half the time.
+    """
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        home = Path(tempfile.mkdtemp(dir=MEMORY))
+        atexit.register(shutil.rmtree, home, ignore_errors=True)  # after the server has ended, at exit too
+    else:
+        home = tmp_path_factory.mktemp("postgres")
     with connect(None, home) as connection:
         address = connection.info.dsn
         connection.execute("CREATE DATABASE template")

@@ -152,6 +152,7 @@ def running() -> Iterator[StandIn]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer sent in two parts waits 40 ms for the client's acknowledgement of the first
 
         def log_message(self, *_: Any) -> None: ...
 
@@ -234,7 +235,7 @@ def running() -> Iterator[StandIn]:
         server.daemon_threads = True
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that was killed
         state.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield state
         server.shutdown()
