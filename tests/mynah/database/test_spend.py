@@ -98,7 +98,7 @@ def test_what_the_service_charges_is_never_more_than_what_is_counted(
         found = reserve(connection, request, cap=2)
         if found:
             charged |= {(day, found.id, number) for number in range(posts)}
-            assert len(charged) * 0.01 <= float(spend.spent(connection, "demo")) <= 2
+            assert len(charged) * Decimal("0.01") <= spend.spent(connection, "demo") <= 2
         if found and then == "keep":
             spend.settle(connection, found.id, Decimal(_charged(charged, found.id)) / 100)
         if then == "day":  # within the month, so that all of it counts
