@@ -5,9 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
+
+AnyServer = TypeVar("AnyServer", bound=ThreadingHTTPServer)
 
 
 @contextmanager
@@ -15,11 +18,18 @@ def served_by(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """Have `handler` answer on a free port; yields the address."""
     # Or an answer sent in two parts waits 40 ms for the client's acknowledgement of the first.
     handler.disable_nagle_algorithm = True
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))  # seconds until it sees its end
+    with at_work(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+@contextmanager
+def at_work(server: AnyServer) -> Iterator[AnyServer]:
+    """Have a server answer, in a thread, and close it at the end."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))  # seconds until it sees its end
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield server
         finally:
             server.shutdown()
             thread.join()

@@ -2,11 +2,12 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.loopback import at_work
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 
@@ -54,14 +55,8 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def scripted() -> Iterator[Server]:
     """A server on a free port of loopback."""
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with at_work(Server()) as server:
+        yield server
 
 
 def choices(*texts: str | None) -> Answer:

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from mynah.bot.sources.cohort import CohortSource
 from mynah.bucket import fingerprint
@@ -18,13 +18,12 @@ from mynah.database.spend import Sent
 from mynah.errors import MynahError
 from mynah.progress import Advance, progress
 from mynah.settings import Settings
-from mynah.x_client import short
 from scrapers.cohort.pages import Cohort, Note, Pages, table_of
 from scrapers.cohort.rank import follows, rank
 from scrapers.page import Context, Cursor, Page
 from scrapers.x import walk
 from scrapers.x.names import read_names, read_users
-from scrapers.x.reader import Reader, Stop, Unread
+from scrapers.x.reader import Reader, Stop, Unread, unsettled
 from scrapers.x.sweep import LOOK_UP, Sweep
 
 PAGE = 1000  # followers per request, as X allows
@@ -93,13 +92,13 @@ class _Gather:
         self._pages = Pages(context.settings.bucket, context.bot, context.name)
         self._leaders: dict[str, dict[str, Any]] = dict(cursor.get("leaders", {}))
         self._posts: Cursor = cursor.get("posts", {})
-        if unsettled := cursor.get("unsettled"):
-            reader.settle(UUID(unsettled["id"]), Decimal(unsettled["cost"]))
+        if left := cursor.get("unsettled"):
+            reader.settle_left(left)
 
-    def cursor(self, unsettled: dict[str, Any] | None = None) -> Cursor:
+    def cursor(self, left: dict[str, str] | None = None) -> Cursor:
         """A copy, as it is now."""
         cursor: Cursor = {"leaders": dict(self._leaders), "posts": self._posts}
-        return cursor | ({"unsettled": unsettled} if unsettled else {})
+        return cursor | ({"unsettled": left} if left else {})
 
     def cohort(self, sides: Sides) -> Generator[Page, None, Cohort | None]:
         """The cohort, made anew where the bot file has changed; the last one while followers are still missing."""
@@ -124,11 +123,7 @@ class _Gather:
 
     def posts(self, cohort: Cohort) -> Iterator[Page]:
         """What the cohort has written."""
-        known = {}
-        for member in cohort.members:
-            # Of two with one name, one has taken it after the other gave it up.
-            name = member["username"].lower()
-            known[str(member["id"]) if name in known else name] = {"id": str(member["id"]), "posts": member["posts"]}
+        known = cohort.accounts()
         sweep = Sweep(self._source, self._posts, self._reader, known)
         for page in sweep.pages(list(known), self._name):
             self._posts = page.cursor or {}
@@ -140,7 +135,7 @@ class _Gather:
         while names:
 
             def how(rest: Decimal, names: list[str] = names) -> Sent | None:
-                number = min(int(rest / self._user) if self._user else LOOK_UP, LOOK_UP, len(names))
+                number = walk.affordable(rest, self._user, min(LOOK_UP, len(names)))
                 asked = {"usernames": names[:number], "user_fields": ["public_metrics"]}
                 return Sent(asked, number * self._user) if number else None
 
@@ -155,8 +150,7 @@ class _Gather:
                 followers = (user.get("public_metrics") or {}).get("followers_count", 0)
                 self._leaders[name] = {"id": user["id"], "followers": followers}
             cost = len(found) * self._user
-            unsettled = {"id": str(paid.id), "cost": str(cost)}
-            yield Page([], self.cursor(unsettled), problems=tuple(problems.values()))
+            yield Page([], self.cursor(unsettled(paid, cost)), problems=tuple(problems.values()))
             self._reader.settle(paid.id, cost)
             names = [name for name in names if name not in paid.sent["usernames"]]
         return 0
@@ -166,8 +160,7 @@ class _Gather:
         missing = 0
         expected = [min(self._leaders[name]["followers"], self._source.max_followers) for name in names]
         with progress(f"{self._name}: followers", max(sum(expected), 1)) as advance:
-            for number, name in enumerate(names):
-                before = sum(expected[:number])
+            for name, before in zip(names, accumulate(expected, initial=0), strict=False):
                 try:
                     yield from self._leader(name, lambda total, before=before: advance(before + total))
                 except Unread as unread:
@@ -180,20 +173,20 @@ class _Gather:
         leader, most = self._leaders[name], self._source.max_followers
         note = self._pages.last(name)
         if note:  # the run that wrote it may have been killed before it could say what it cost
-            self._reader.settle(*note.settlement())
+            self._reader.settle_left(note.unsettled)
             advance(note.total)
         while note is None or (note.next and note.total < most):
             token, total = (note.next, note.total) if note else (None, 0)
 
             def how(rest: Decimal, token: str | None = token, total: int = total) -> Sent | None:
-                size = min(int(rest / self._user) if self._user else PAGE, PAGE, most - total)
+                size = walk.affordable(rest, self._user, min(PAGE, most - total))
                 asked = {"id": leader["id"], "max_results": size, "user_fields": FIELDS}
                 return Sent(asked | ({"pagination_token": token} if token else {}), size * self._user) if size else None
 
             request = f"followers of {leader['id']} from {token or 'the newest'}"
             body, paid = self._reader.ask("get_users_followers", request, how, walk.is_whole)
             users = body.get("data", [])
-            errors = "; ".join(short(one.get("detail") or one.get("title") or one) for one in body.get("errors", ()))
+            errors = "; ".join(walk.errors_of(body))
             cost = len(users) * self._user
             if not users and errors:
                 self._reader.settle(paid.id, cost)
@@ -203,7 +196,7 @@ class _Gather:
                 self._leaders[name] = {**leader, "empty": 1}
                 self._reader.settle(paid.id, cost)
                 raise Unread(f"X gives none of its {leader['followers']:,} followers: it is asked again the next time")
-            note = Note(body.get("meta", {}).get("next_token"), total + len(users), str(paid.id), str(cost))
+            note = Note(body.get("meta", {}).get("next_token"), total + len(users), unsettled(paid, cost))
             self._pages.write(name, table_of(users), note)
             self._reader.settle(paid.id, cost)
             if errors:

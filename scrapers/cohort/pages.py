@@ -10,15 +10,14 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mynah.bucket import Bucket
 from scrapers.x.names import posts_of
+from scrapers.x.walk import State
 
 FOLLOWER = pa.schema(
     [("id", pa.uint64()), ("username", pa.string()), ("posts", pa.uint32()), ("protected", pa.bool_())]
@@ -36,12 +35,8 @@ class Note:
     """X's token for the next page; None where the leader has no more followers."""
     total: int
     """Followers of this leader, with those of the pages before."""
-    paid: str
-    """The reservation of its request, and what that cost in dollars, in case that nobody came to say so."""
-    cost: str
-
-    def settlement(self) -> tuple[UUID, Decimal]:
-        return UUID(self.paid), Decimal(self.cost)
+    unsettled: dict[str, str]
+    """Its request: see scrapers.x.reader."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +47,15 @@ class Cohort:
     """A fingerprint of whom it was made for."""
     members: list[dict[str, Any]]
     """Rows of MEMBER."""
+
+    def accounts(self) -> dict[str, State]:
+        """What a sweep is to know of the members, by name."""
+        known: dict[str, State] = {}
+        for member in self.members:
+            # Of two with one name, one has taken it after the other gave it up.
+            name, id = member["username"].lower(), str(member["id"])
+            known[id if name in known else name] = {"id": id, "posts": member["posts"]}
+        return known
 
 
 def table_of(users: list[dict[str, Any]]) -> pa.Table:

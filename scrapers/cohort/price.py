@@ -20,9 +20,10 @@ def estimate(source: CohortSource, cursor: Cursor | None, context: Context) -> C
     sides, cursor = read_sides(source, context.settings), cursor or {}
     pages = Pages(context.settings.bucket, context.bot, context.name)
     known, cohort = cursor.get("leaders", {}), pages.cohort()
+    if cohort and cohort.key != key_of(source, sides):
+        cohort = None
     unknown = followers = asked = 0
-    made = cohort is not None and cohort.key == key_of(source, sides)
-    for name in [] if made else sides.all:
+    for name in [] if cohort else sides.all:
         unknown += name not in known
         note = pages.last(name)
         if note and not note.next:
@@ -32,9 +33,8 @@ def estimate(source: CohortSource, cursor: Cursor | None, context: Context) -> C
         followers += left
         asked += math.ceil(left / PAGE)
     states = cursor.get("posts", {}).get("accounts", {})
-    if cohort and made:
-        members = [(one["username"].lower(), {"posts": one["posts"]}) for one in cohort.members]
-        accounts = [states.get(name, state) for name, state in members]
+    if cohort:
+        accounts = [states.get(name, state) for name, state in cohort.accounts().items()]
     else:
         accounts = [{}] * source.max_accounts
     posts, timelines = price.count(source, accounts)
@@ -48,5 +48,5 @@ def estimate(source: CohortSource, cursor: Cursor | None, context: Context) -> C
         dollars=round(posts * prices.post + (followers + unknown) * prices.user, 6),
         hours=round(hours * price.WINDOW, 4),
         prices=f"${prices.post:g} per post, ${prices.user:g} per account or follower: X since {prices.since}",
-        note=f"{len(accounts):,} accounts{'' if made else first}",
+        note=f"{len(accounts):,} accounts{'' if cohort else first}",
     )

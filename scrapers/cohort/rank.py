@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-PARTS = 64  # files; of each, all is in memory at once
-SHIFT = np.uint64(64 - 6)  # leaves six bits of 64, for so many parts
+BITS = 6  # of 64, by which they are split
+PARTS = 1 << BITS  # files; of each, all is in memory at once
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / φ: X's ids end in few different bits, and their products begin in many
 WHO = [("id", "<u8"), ("posts", "<u4"), ("username", "S15")]
 FOLLOW = np.dtype([*WHO, ("leader", "<u2")])
@@ -38,7 +38,7 @@ def rank(batches: Iterable[Records], most: int, folder: Path) -> list[dict[str, 
     with ExitStack() as opened:
         files = [opened.enter_context((folder / str(part)).open("wb")) for part in range(PARTS)]
         for batch in batches:
-            parts = (batch["id"] * GOLDEN) >> SHIFT
+            parts = (batch["id"] * GOLDEN) >> np.uint64(64 - BITS)
             order = np.argsort(parts, kind="stable")
             ends = np.searchsorted(parts[order], np.arange(1, PARTS, dtype=np.uint64))
             for file, some in zip(files, np.split(batch[order], ends), strict=True):

@@ -38,6 +38,11 @@ class Unread(Exception):
     """This cannot be read, and the rest can. Says why."""
 
 
+def unsettled(paid: Reservation, cost: Decimal) -> dict[str, str]:
+    """JSON data about a request whose page is just being kept, in case that nobody comes to say what it cost."""
+    return {"id": str(paid.id), "cost": str(cost)}
+
+
 class Reader:
     """Asks X for one source of a bot, and keeps account of what that costs. No connection outlasts a query."""
 
@@ -90,6 +95,10 @@ class Reader:
         """Say what a request cost, after its page is kept."""
         with self._context.settings.connect() as connection:
             spend.settle(connection, id, cost)
+
+    def settle_left(self, left: dict[str, str]) -> None:
+        """Say what a request cost whose run was killed before it could: what `unsettled` gave, read again."""
+        self.settle(UUID(left["id"]), Decimal(left["cost"]))
 
     def tell_silent(self, accounts: list[str]) -> None:
         """Say which accounts used to give posts and have none any more, once all were asked."""

@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
-from uuid import UUID
 
 from mynah.bot.sources.x import XPosts, XSource
 from mynah.database.spend import Reservation, Sent
@@ -18,7 +16,7 @@ from mynah.progress import progress
 from scrapers.page import Context, Cursor, Page
 from scrapers.x import walk
 from scrapers.x.names import posts_of, read_names, read_users
-from scrapers.x.reader import Reader, Stop, Unread
+from scrapers.x.reader import Reader, Stop, Unread, unsettled
 
 LOOK_UP = 100  # names per request, as X allows
 QUIET = 100  # accounts without anything new that may pass until what is known of them is kept
@@ -56,8 +54,8 @@ class Sweep:
         self._missing: set[str] = set()  # names that X does not know
         self._silent: set[str] = set()  # names that used to give posts, and have none any more
         self._quiet = 0
-        if unsettled := cursor.get("unsettled"):  # by a run that was killed before it could
-            self._reader.settle(UUID(unsettled["id"]), Decimal(unsettled["cost"]))
+        if left := cursor.get("unsettled"):
+            reader.settle_left(left)
 
     def pages(self, names: list[str], title: str) -> Iterator[Page]:
         start = names.index(self._next) if self._next in names else 0
@@ -89,7 +87,7 @@ class Sweep:
         each = user + first * Decimal(str(prices.post))
 
         def how(rest: Decimal) -> Sent:
-            number = min(LOOK_UP, max(1, int(rest / each) if each else LOOK_UP), len(names))
+            number = max(1, walk.affordable(rest, each, min(LOOK_UP, len(names))))
             return Sent({"usernames": names[:number], "user_fields": ["public_metrics"]}, number * user)
 
         try:
@@ -162,16 +160,16 @@ class Sweep:
         self._quiet += 1
         if documents or cost or self._quiet >= QUIET:
             self._quiet = 0
-            yield Page(documents, self._cursor({"id": str(paid.id), "cost": str(cost)}), problems=tuple(problems))
+            yield Page(documents, self._cursor(unsettled(paid, cost)), problems=tuple(problems))
         elif problems:
             yield Page([], self._cursor(), problems=tuple(problems))
         self._reader.settle(paid.id, cost)
 
-    def _cursor(self, unsettled: dict[str, Any] | None = None) -> Cursor:
+    def _cursor(self, left: dict[str, str] | None = None) -> Cursor:
         """A copy, as it is now."""
         cursor: Cursor = {"accounts": dict(self._accounts)}
         if self._next:
             cursor["next"] = self._next
-        if unsettled:
-            cursor["unsettled"] = unsettled
+        if left:
+            cursor["unsettled"] = left
         return cursor

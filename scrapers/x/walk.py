@@ -66,12 +66,10 @@ def request_of(state: State, token: str | None) -> str:
 
 def parameters(source: XPosts, state: State, token: str | None, now: float, rest: Decimal) -> Sent | None:
     """How it is sent, as tweepy takes it, for at most `rest` dollars; None where that pays for no page."""
-    size = _size(source, state)
     price = Decimal(str(source.prices.post))
-    affordable = int(rest / price) if price else size
-    if affordable < SMALLEST:
+    size = affordable(rest, price, _size(source, state))
+    if size < SMALLEST:
         return None
-    size = min(size, affordable)
     asked: dict[str, Any] = {"id": state["id"], "max_results": size, "tweet_fields": FIELDS}
     asked["until_id"] = str(state["before"]) if "before" in state else _fresh(now)
     if "through" in state:
@@ -83,6 +81,16 @@ def parameters(source: XPosts, state: State, token: str | None, now: float, rest
     if token:
         asked["pagination_token"] = token
     return Sent(asked, size * price)
+
+
+def affordable(rest: Decimal, price: Decimal, most: int) -> int:
+    """How many things at this price the rest pays for, up to `most`."""
+    return min(int(rest / price), most) if price else most
+
+
+def errors_of(body: dict[str, Any]) -> list[str]:
+    """What X's answer says against what it was asked, a line each."""
+    return [short(error.get("detail") or error.get("title") or error) for error in body.get("errors", ())]
 
 
 def _fresh(now: float) -> str:
@@ -106,7 +114,7 @@ def is_whole(body: dict[str, Any]) -> bool:
 
 def step(source: XPosts, name: str, state: State, sent: dict[str, Any], body: dict[str, Any], now: float) -> Step:
     """What the answer `body` to the request `sent` changes."""
-    errors = [short(error.get("detail") or error.get("title") or error) for error in body.get("errors", ())]
+    errors = errors_of(body)
     # X gives its newest posts again where it does not reach as far back as it is asked.
     posts = [post for post in body.get("data", ()) if int(post["id"]) < int(sent["until_id"])]
     more = body.get("meta", {}).get("next_token")

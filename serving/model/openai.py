@@ -23,8 +23,8 @@ from serving.model.models import Models, find
 from serving.model.sampling import MOST_CHARACTERS, Sampling, read_fields
 from serving.model.stream import stream_response
 
-# Fields of OpenAI's that this server cannot do, unless they have one of these values. OpenVINO GenAI has no bias.
-NOT_HERE: dict[str, tuple[Any, ...]] = {"logit_bias": ({},), "suffix": ("",)}
+# Fields of OpenAI's that this server cannot do, unless they have these values. OpenVINO GenAI has no bias.
+NOT_HERE = {"logit_bias": {}, "suffix": ""}
 MOST_PROMPTS = 1024
 AnyPrompt = str | tuple[int, ...]
 """A text, or its tokens."""
@@ -198,9 +198,7 @@ class _Answer:
 
 def _read(body: dict[str, Any], served: ServedModel) -> CompletionRequest:
     for name, harmless in NOT_HERE.items():
-        value = body.pop(name, None)
-        # The type too, because 0 == False: logprobs=0 does ask for something.
-        if value is not None and not any(value == usual and type(value) is type(usual) for usual in harmless):
+        if body.pop(name, None) not in (None, harmless):
             raise RequestError(400, f"{name}: this server cannot do that; leave it out", name)
     fields = read_fields(CompletionRequest, body, served.defaults)
     if "stream_options" in fields.model_fields_set and not fields.stream:

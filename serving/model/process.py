@@ -130,9 +130,9 @@ class Batch:
 
     def load(self) -> Load:
         """How busy it is after a step."""
-        metrics = self.pipeline.get_metrics()
         if not self.busy:
             return Load(0, 0, 0.0)
+        metrics = self.pipeline.get_metrics()
         running = min(metrics.scheduled_requests, len(self.texts))
         return Load(running, len(self.texts) - running, metrics.cache_usage / 100)
 

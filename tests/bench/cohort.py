@@ -44,7 +44,7 @@ def _make(folder: str) -> None:
             names = pa.array([f"user{n}" for n in some.tolist()])
             posts, protected = pa.array(some % 999, pa.uint32()), pa.array(some % 20 == 0)
             page = pa.table([pa.array(people[some]), names, posts, protected], FOLLOWER)
-            pages.write(f"leader{leader}", page, Note("token", begin + PAGE, str(UUID(int=0)), "10"))
+            pages.write(f"leader{leader}", page, Note("token", begin + PAGE, {"id": str(UUID(int=0)), "cost": "10"}))
 
 
 def _rank(folder: str) -> tuple[float, float, float, int]:

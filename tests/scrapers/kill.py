@@ -29,6 +29,13 @@ def killed(bot: Path, env: dict[str, str], *at: int) -> "subprocess.CompletedPro
     return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
 
 
+def was_killed(bot: Path, env: dict[str, str], at: int) -> bool:
+    """Whether a scrape was killed at this call. What is left to do may take fewer calls: then it must end well."""
+    ended = killed(bot, env, at)
+    assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
+    return ended.returncode != 0
+
+
 def main(bot: str, at: int | None = None) -> None:
     # Small, so that there are many moments between two pages.
     whole.PAGE = 7

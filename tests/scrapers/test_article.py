@@ -1,11 +1,7 @@
 """The article source, scraped from a website that behaves as websites do."""
 
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +20,8 @@ from scrapers.scrape import Scraped, scrape
 from scrapers.verbs import scrape as verb
 from simulators.site import Site, application, pages_of
 from tests.loopback import app_served
+from tests.scrapers.kill import killed, was_killed
 
-REPO = Path(__file__).parents[2]
 ARTICLE = """\
 <!DOCTYPE html><html><head><meta charset="utf-8"><title>{n}</title><meta name="author" content="Stella"></head>
 <body><nav><a href="/">home</a></nav><article><time datetime="2026-03-{day:02}"></time><div class="text">
@@ -356,19 +352,13 @@ def test_saved_pages_of_real_sites(shared: Path, tmp_path: Path, site: Site, url
         assert sum(word in found for word in wanted) > 0.8 * len(wanted), document.id
 
 
-def killed(folder: Path, *call: int) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "tests.scrapers.kill", str(folder / "demo.yaml"), *map(str, call)]
-    env = os.environ | environment(folder) | {"PYTHONPATH": str(REPO)}
-    return subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
     """How many calls a scrape of 40 articles takes."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with app_served(application(Site(made(*range(40))))) as url:
         bot_of(folder, url, more=", body: [article]")
-        return int(killed(folder).stdout)
+        return int(killed(folder / "demo.yaml", environment(folder)).stdout)
 
 
 @pytest.mark.slow
@@ -382,8 +372,7 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(
     kept: set[str] = set()
     for last in (40, 42, 44):
         site.pages = made(*range(last))
-        ended = killed(tmp_path, chance.randrange(calls // 4, calls))
-        assert ended.returncode in (-signal.SIGKILL, 0), ended.stderr
+        was_killed(tmp_path / "demo.yaml", environment(tmp_path), chance.randrange(calls // 4, calls))
         again = kept.intersection(f"{url}{path}" for path in site.asked)
         assert not again
         kept = {document.id for document in stored(settings)}

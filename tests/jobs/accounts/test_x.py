@@ -3,7 +3,6 @@
 import contextlib
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +19,7 @@ from mynah import x_client
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from simulators.x.api import DEMO_KEYS
+from tests.loopback import at_work
 
 KEYS = tuple(DEMO_KEYS.values())
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
@@ -70,12 +70,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
-    with Scripted() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with at_work(Scripted()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_posts_and_finds_it(account: XAccount, simulator: str, row: Post) -> None:

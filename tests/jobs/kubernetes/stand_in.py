@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import kubernetes
 
 from jobs.kubernetes.client import Cluster, api_client
+from tests.loopback import at_work
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -231,12 +232,9 @@ def running() -> Iterator[StandIn]:
             self.end_headers()
             self.wfile.write(data)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that was killed
-        state.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that was killed
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with at_work(server):
         yield state
-        server.shutdown()
-        thread.join()

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +43,8 @@ def test_what_it_did_cost_counts_once_it_is_known(connection: Connection) -> Non
     assert reserved(connection).id != first.id
 
 
+@pytest.mark.usefixtures("within_a_day")
+@pytest.mark.timeout(1500)  # it may wait
 def test_a_reservation_that_was_left_is_taken_up_on_the_same_day(connection: Connection) -> None:
     first = reserved(connection)
     again = spend.reserve(connection, "demo", "birds", "page 1", Decimal(0), lambda rest: None)

@@ -57,6 +57,18 @@ class Birds:
         )
 
 
+class Counted(Bill):
+    """A bill that remembers how often each thing was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: Counter[tuple[str, str]] = Counter()
+
+    def charge(self, kind: str, ids: list[str]) -> None:
+        super().charge(kind, ids)
+        self.given.update((kind, id) for id in ids)
+
+
 @pytest.fixture
 def birds(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[World], Birds]]:
     """birds(world) starts an X with this world."""

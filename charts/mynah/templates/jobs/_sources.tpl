@@ -3,15 +3,16 @@
      Takes (dict "root" $ "sources" SOURCES); gives {"reaches": […], "variables": YAML} as JSON. */}}
 {{- define "mynah.paidSources" -}}
 {{- $simulator := include "mynah.name" (dict "root" .root "part" "x-simulator") -}}
+{{- $paid := list "x" "cohort" -}}
 {{- $reaches := list -}}
 {{- $variables := dict -}}
 {{- $url := "" -}}
 {{- $secrets := "" -}}
-{{- range .sources }}{{ if has .kind (list "x" "cohort") }}{{ $secrets = printf "%s%s" $secrets (.secret | default "") }}{{ end }}{{ end -}}
+{{- range .sources }}{{ if has .kind $paid }}{{ $secrets = printf "%s%s" $secrets (.secret | default "") }}{{ end }}{{ end -}}
 {{- $simulated := and (not $secrets) .root.Values.xSimulator.enabled -}}
 {{- range $name := keys .sources | sortAlpha -}}
 {{- $source := index $.sources $name -}}
-{{- if has $source.kind (list "x" "cohort") -}}
+{{- if has $source.kind $paid -}}
 {{- $reaches = append $reaches "postgres" -}}
 {{- if $simulated -}}
 {{- $reaches = append $reaches "x-simulator" -}}
