@@ -3,10 +3,12 @@
 import math
 import statistics
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 
+from mynah import endpoint
 from mynah.bot import Bot
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
@@ -59,9 +61,12 @@ def _loss(nats: float) -> str:
     return f"{nats:.3f} (perplexity {math.exp(nats):.1f})"
 
 
-def judge_answers(bot: Bot, new: str, old: str | None) -> dict[str, str]:
-    """Ask the model at the address `new`, in turn with the one that serves at `old`; what was found out, by name.
+def judge_answers(
+    bot: Bot, new: str, old: str | None, keys: Sequence[str] = (), name: str | None = None
+) -> dict[str, str]:
+    """Ask the model at the address `new` in turn with the one that serves at `old`; what was found out, by name.
 
+    `name` is what the new one is called there, where that is not the bot's name.
     `old` is only a measure of speed: what it answers, or that it does not, is nothing against the new one. Without
     it, speed is not judged. Raises JudgedBad where the new model errs, says nothing or is too slow; MynahError where
     it cannot be reached.
@@ -70,10 +75,10 @@ def judge_answers(bot: Bot, new: str, old: str | None) -> dict[str, str]:
     usual: list[float] = []
     texts, beside = 0, ""
     prompts = prompts_to_try(bot)
-    with client_of(new) as client, client_of(old or new) as old_client:
+    with client_of(new, keys) as client, client_of(old or new, keys) as old_client:
         for number in range(REQUESTS):
             prompt = prompts[number % len(prompts)]
-            took, text = ask(client, bot.name, prompt)
+            took, text = ask(client, name or bot.name, prompt)
             seconds.append(took)
             texts += bool(text)
             if old:
@@ -103,17 +108,17 @@ def prompts_to_try(bot: Bot) -> list[str]:
     return [""] if bot.generate.prompts == "mined" else bot.generate.prompts
 
 
-def client_of(address: str) -> httpx.Client:
-    """A client that waits for an answer no longer than a judge does."""
-    return httpx.Client(base_url=address, timeout=ANSWER)
+def client_of(address: str, keys: Sequence[str]) -> httpx.Client:
+    """A client that waits for an answer no longer than a judge does, and asks again itself."""
+    return endpoint.client(address, keys, httpx.Timeout(ANSWER), retries=0)
 
 
 def ask(client: httpx.Client, model: str, prompt: str, patience: float | None = None) -> tuple[float, str]:
     """One completion: the seconds it took, and the text.
 
     A server that cannot be reached, or asks to come again, is asked again for `patience` seconds (REACHED_WITHIN); then
-    MynahError. Raises JudgedBad where it answers with an error, with no completion, not in time, or hangs up again and
-    again.
+    MynahError. So where it wants another key. Raises JudgedBad where it answers with an error, with no completion, not
+    in time, or hangs up again and again.
     """
     where, body = str(client.base_url), {"model": model, "prompt": prompt, "max_tokens": TOKENS}
     patience = REACHED_WITHIN if patience is None else patience
@@ -141,6 +146,8 @@ def ask(client: httpx.Client, model: str, prompt: str, patience: float | None = 
             raise MynahError(why)
         time.sleep(PAUSE)
     took = time.monotonic() - begin
+    if response.status_code == 401:  # whoever asks is to blame, not the model
+        raise MynahError(f"{why}: set MYNAH_API_KEY to the server's key")
     if response.is_error:
         raise JudgedBad(why)
     try:

@@ -100,6 +100,7 @@ def cli() -> None:
       DATABASE_URL, PG*    the Postgres server (one of our own in MYNAH_HOME)
       MYNAH_BOTS           the folder of bot files (bots)
       MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080)
+      MYNAH_API_KEY        what that server wants to see; `mynah serve` takes any of several, with commas (nothing)
       MYNAH_USER           who you are, beside each decision (your login name)
       MYNAH_ALLOW_PRIVATE  1 lets http sources lead to private addresses; or only these hosts, with commas
       MYNAH_DATA           the only folder whose files a source may read (any regular file)

@@ -3,7 +3,7 @@
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +35,14 @@ class Completion:
     sampling: dict[str, Any]
 
 
-def client(endpoint: str) -> httpx.Client:
-    """A client of the model server at `endpoint`."""
-    return httpx.Client(base_url=endpoint, timeout=TIMEOUT, transport=httpx.HTTPTransport(retries=2))
+def client(endpoint: str, keys: Sequence[str] = (), timeout: httpx.Timeout = TIMEOUT, retries: int = 2) -> httpx.Client:
+    """A client of the model server at `endpoint`, with the first of `keys`.
+
+    `retries`: how often it tries again to connect.
+    """
+    headers = {"authorization": f"Bearer {keys[0]}"} if keys else {}
+    transport = httpx.HTTPTransport(retries=retries) if retries else None
+    return httpx.Client(base_url=endpoint, headers=headers, timeout=timeout, transport=transport)
 
 
 def serving_model(client: httpx.Client, name: str, wait: float = 0) -> str:
@@ -52,6 +57,8 @@ def serving_model(client: httpx.Client, name: str, wait: float = 0) -> str:
             f"endpoint {client.base_url} gives no answer ({error}): start it with `mynah serve {name}`, "
             "or name another with --endpoint"
         ) from None
+    if response.status_code == 401:
+        raise MynahError(f"endpoint {client.base_url} wants another key: set MYNAH_API_KEY to the server's")
     if response.status_code == 404:
         raise MynahError(f"endpoint {client.base_url} serves no model named {name}")
     if response.is_error:

@@ -77,6 +77,11 @@ class Settings:
             raise UsageError(f"{', '.join(missing)} not set: posting to X needs all of {', '.join(keys)}, or none")
         return None if missing else tuple(keys.values())
 
+    @property
+    def api_keys(self) -> tuple[str, ...]:
+        """The keys that a model server takes; clients of ours bring the first."""
+        return tuple(self.environment.get("MYNAH_API_KEY", "").replace(",", " ").split())
+
     def x_bearer_token(self, prefix: str = "") -> str | None:
         """The token with which an app reads X, from the variable that begins with `prefix`."""
         return self.environment.get(f"{prefix}X_BEARER_TOKEN") or None

@@ -1,6 +1,7 @@
 """Serving's verbs."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
     from mynah.settings import Settings
 
 
-@click.command(epilog="Example: mynah serve fortune --port 8080, then curl localhost:8080/v1/models/fortune")
-@click.argument("bot", metavar="BOT")
+@click.command(epilog="Examples: mynah serve fortune --port 8080 · mynah serve --all --memory-gb 4")
+@click.argument("bots", nargs=-1, metavar="[BOT]…")
+@click.option("--all", "all_bots", is_flag=True, help="Serve every bot that has a current model.")
+@click.option("--paged", is_flag=True, help="Load a model when it is asked, as is done for several bots.")
 @click.option("--model", metavar="ID", help="Serve this model instead of the current one.")
 @click.option("--model-dir", type=click.Path(path_type=Path), help="Serve the model in this folder instead.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--grpc-port", type=click.IntRange(1, 65535), help="Speak V2 over gRPC too, on this port.")
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -29,30 +33,42 @@ if TYPE_CHECKING:
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Memory for keys and values, at the most. Long prompts of a large model need more.",
+    help="Memory for a model's keys and values, at the most. Long prompts of a large model need more.",
+)
+@click.option(
+    "--memory-gb",
+    default=4.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    help="Of several bots: memory for all models that are loaded at one time.",
 )
 @click.option(
     "--queue",
     default=256,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Texts that are written or wait, from which on a request is answered 429.",
+    help="Texts of a model that are written or wait, from which on a request is answered 429.",
 )
 @click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
 def serve(
-    bot: str,
+    bots: tuple[str, ...],
+    all_bots: bool,
+    paged: bool,
     model: str | None,
     model_dir: Path | None,
     host: str,
     port: int,
+    grpc_port: int | None,
     threads: int | None,
     cache_gb: int,
+    memory_gb: float,
     queue: int,
     quiet: bool,
 ) -> None:
-    """Serve the bot's current model over KServe V1 and V2 and OpenAI's completions, until stopped.
+    """Serve the current model of a bot, or of several, over KServe V1 and V2 and OpenAI's completions, until stopped.
 
-    BOT is the name to serve under. No bot file is read.
+    BOT is the name to serve under. No bot file is read. Of several bots, a model is loaded when it is first asked, and
+    the one that was asked least recently goes when memory is short; NAME@ID is another model than the current one.
     """
     from mynah.settings import Settings
     from serving.model.no_model import MARK
@@ -60,14 +76,35 @@ def serve(
 
     if model and model_dir:
         raise UsageError("--model and --model-dir name two models: give one of them")
-    name = bot_name(bot)
-    folder = model_dir or model_folder(Settings.read(os.environ), name, model)
-    if (folder / MARK).exists():
-        serve_no_model(name, host, port)
-        return
+    if all_bots == bool(bots):
+        raise UsageError("name one bot or several, or give --all")
+    many = paged or all_bots or len(bots) > 1
+    if many and (model or model_dir):
+        raise UsageError("--model and --model-dir are of a server of one bot: name one, or ask for BOT@ID")
+    names = [bot_name(bot) for bot in bots]
+    settings = Settings.read(os.environ)
+    if not many:
+        (name,) = names
+        folder = model_dir or model_folder(settings, name, model)
+        if (folder / MARK).exists():
+            serve_no_model(name, host, port)
+            return
+    from serving.model.engine import Options
+    from serving.model.models import Models, OneModel
     from serving.model.server import serve
 
-    serve({name: folder}, host, port, threads, cache_gb, queue, quiet)
+    options = Options(threads, cache_gb, queue)
+
+    def start() -> Models:
+        if not many:
+            return OneModel(name, folder, options)
+        from serving.model.current import Current
+        from serving.model.pool import Pool
+
+        current = Current(settings, None if all_bots else names)
+        return Pool(current, lambda bot, id: fetched(settings, bot, id), int(memory_gb * 2**30), options)
+
+    serve(start, host, port, grpc_port, quiet, settings.api_keys)
 
 
 def model_folder(settings: "Settings", bot: str, id: str | None) -> Path:
@@ -85,7 +122,30 @@ def model_folder(settings: "Settings", bot: str, id: str | None) -> Path:
                 raise MynahError(f"none of bot {bot}'s models is current: run `mynah promote {bot}`")
             raise MynahError(f"bot {bot} has no model in {settings.bucket.url}: run `mynah train {bot}`")
         id = current.model
-    return settings.bucket.fetch(settings.home / "models" / bot / id, bot, "models", id)
+    return settings.bucket.fetch(settings.home / "models" / bot / id, bot, "models", id, _Served())
+
+
+def fetched(settings: "Settings", bot: str, id: str) -> Path | None:
+    """A local folder with a bot's model; None where there is no such model. Older copies than the last two are removed.
+
+    Raises MynahError where it cannot be fetched.
+    """
+    if settings.bucket.manifest(bot, "models", id) is None:
+        return None
+    copies = settings.home / "models" / bot
+    folder = settings.bucket.fetch(copies / id, bot, "models", id, _Served())
+    if folder == copies / id:
+        folder.touch()
+        for old in sorted(copies.iterdir(), key=lambda copy: copy.stat().st_mtime)[:-2]:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+class _Served:
+    """The names of a model's files that a server needs."""
+
+    def __contains__(self, name: object) -> bool:
+        return str(name).startswith("openvino/")
 
 
 @click.command(hidden=True, epilog="Example: mynah exporter fortune jokes --port 9090")

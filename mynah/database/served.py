@@ -38,6 +38,13 @@ def current(connection: Connection, bot: str) -> Served | None:
         ).fetchone()
 
 
+def current_models(connection: Connection) -> dict[str, str]:
+    """Bot → the model that speaks for it."""
+    return dict(
+        connection.execute("SELECT bot, model FROM served WHERE since IS NOT NULL AND until IS NULL").fetchall()
+    )
+
+
 def pending(connection: Connection, bot: str) -> Served | None:
     """The change that was begun and has not ended: a process is at it, or was killed."""
     with connection.cursor(row_factory=_ROW) as cursor:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from serving.model.body import check_content_type, read_json
 from serving.model.errors import RequestError
-from serving.model.models import Models, TextModel, find
+from serving.model.models import Models
 from serving.model.v1 import predict
 from serving.model.v2 import FINISH_REASON, INPUT, MALFORMED, TEXT, infer
 
@@ -19,12 +19,12 @@ from serving.model.v2 import FINISH_REASON, INPUT, MALFORMED, TEXT, infer
 class KServeModel(Model):  # type: ignore[misc] # KServe has no types
     """One model, as KServe calls it."""
 
-    def __init__(self, model: TextModel) -> None:
-        super().__init__(model.served.name)
-        self.model = model
+    def __init__(self, name: str, models: Models) -> None:
+        super().__init__(name)
+        self.models = models
 
     async def healthy(self) -> bool:
-        return self.model.engine.ready
+        return self.models.find(self.name).state == "READY"
 
     def get_input_types(self) -> list[dict[str, Any]]:
         return [{"name": INPUT, "datatype": "BYTES", "shape": [-1]}]
@@ -39,53 +39,55 @@ class KServeModel(Model):  # type: ignore[misc] # KServe has no types
         response_headers: dict[str, str] | None = None,
     ) -> dict[str, Any] | InferResponse:
         """V2 gives an InferRequest, V1 whatever JSON came. Raises RequestError."""
-        if isinstance(payload, InferRequest):
-            return await infer(self.model, payload)
-        return await predict(self.model, payload)
+        async with self.models.using(self.name) as model:
+            if isinstance(payload, InferRequest):
+                return await infer(model, payload)
+            return await predict(model, payload)
 
     async def explain(self, payload: object, headers: dict[str, str] | None = None) -> dict[str, Any]:
         raise RequestError(404, f"{self.name} has no explainer: use {self.name}:predict")
 
 
 class TextRepository(ModelRepository):  # type: ignore[misc] # KServe has no types
-    """KServe's model repository. Its models are loaded when the server starts, and nobody can unload them."""
+    """What KServe asks which models there are."""
 
     def __init__(self, models: Models) -> None:
         super().__init__()
-        for model in models.values():
-            self.update(KServeModel(model))
+        self._of = models
 
-    def unload(self, name: str) -> None:
-        raise RequestError(501, "the models of this server stay: end the server to unload them")
+    def get_model(self, name: str) -> KServeModel:
+        self._of.find(name)
+        return KServeModel(name, self._of)
+
+    def get_models(self) -> dict[str, KServeModel]:
+        return {known.name: KServeModel(known.name, self._of) for known in self._of.listed()}
 
 
 class TextPlane(DataPlane):  # type: ignore[misc] # KServe has no types
-    """KServe's data plane: says "warming up" until the engines answer, which models serve, and what a body is."""
+    """KServe's data plane: says "warming up" until models answer, which they are, and what a body is."""
 
-    def __init__(self, models: Models, repository: TextRepository) -> None:
-        super().__init__(repository)
+    def __init__(self, models: Models) -> None:
+        super().__init__(TextRepository(models))
         self.models = models
 
-    def get_model_from_registry(self, name: str) -> KServeModel:
-        find(self.models, name)
+    async def get_model(self, name: str) -> KServeModel:
         model: KServeModel = self.model_registry.get_model(name)
         return model
 
-    async def get_model(self, name: str) -> KServeModel:
-        return self.get_model_from_registry(name)
-
     async def ready(self) -> bool:
-        for model in self.models.values():
-            model.engine.check()
+        self.models.check()
         return True
 
     async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
-        find(self.models, model_name).engine.check()
+        known = self.models.find(model_name)
+        if known.state == "LOADING":
+            raise RequestError(503, known.reason, code="warming_up", retry_after=1)
         return True
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        known = self.models.find(model_name)
         about: dict[str, Any] = await super().model_metadata(model_name)
-        return about | {"versions": [find(self.models, model_name).served.id], "platform": "openvino"}
+        return about | {"name": known.name, "versions": [known.id], "platform": "openvino"}
 
     def decode(
         self,

@@ -15,6 +15,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from serving.model import metrics, process
 from serving.model.errors import RequestError
 from serving.model.messages import Event, Failed, Load, Phase, Ready, Refused, Sample, Token
@@ -44,6 +46,18 @@ class Completion:
         return "length" if self.finish == "length" else "stop"
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an engine works."""
+
+    threads: int | None = None
+    """It computes on so many; None: on all that the machine or the container has."""
+    cache_gb: int = process.CACHE_GB
+    """GB of keys and values in memory, at the most."""
+    queue: int = QUEUE
+    """While so many texts are written or wait, it takes no request."""
+
+
 class Engine:
     """A process that writes with one model, and the requests that wait for it.
 
@@ -56,21 +70,15 @@ class Engine:
         name: str,
         folder: Path,
         context: int | None,
-        threads: int | None = None,
-        cache_gb: int = process.CACHE_GB,
-        queue: int = QUEUE,
+        options: Options = Options(),
     ) -> None:
-        """`folder` holds the OpenVINO model `name`; prompt and text may have `context` tokens together.
-
-        The engine computes on `threads`, by default on all that the machine or the container has, and keeps up to
-        `cache_gb` GB of keys and values in memory. While `queue` texts are written or wait, it takes no request.
-        """
+        """`folder` holds the OpenVINO model `name`; prompt and text may have `context` tokens together."""
         self.ready = False
         self.reason: str | None = None
         """Why the engine ended for good, once it has."""
         self._name = name
-        self._arguments = (str(folder), context, threads, cache_gb)
-        self._queue = queue
+        self._arguments = (str(folder), context, options.threads, options.cache_gb)
+        self._queue = options.queue
         self._on_ready: Callable[[], None]
         self._on_end: Callable[[], None]
         self._stopping = False
@@ -88,6 +96,17 @@ class Engine:
         """
         self._on_ready, self._on_end = on_ready, on_end
         self._take_news_of(asyncio.get_running_loop())
+
+    @property
+    def busy(self) -> bool:
+        """Whether it writes, or has something to write."""
+        return bool(self._running)
+
+    def memory(self) -> int:
+        """Bytes that its process has for itself."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return int(psutil.Process(self._process.pid).memory_full_info().uss)
+        return 0
 
     def stop(self) -> None:
         """End the process."""

@@ -1,5 +1,11 @@
 """What a client reads instead of an answer, in each protocol's form."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import Request, Response
+
 
 class RequestError(Exception):
     """A request that gets an error for an answer.
@@ -31,3 +37,14 @@ class RequestError(Exception):
     def kserve_body(self) -> dict[str, object]:
         """As V1, V2 and the generate extension have it: {"error": message}."""
         return {"error": self.message}
+
+
+def refusal(request: "Request", error: RequestError, headers: Mapping[str, str] | None = None) -> "Response":
+    """The answer that tells `error`, in the form of the protocol that the client speaks."""
+    from fastapi.responses import JSONResponse
+
+    openai = request.url.path.startswith("/openai/")
+    again = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    return JSONResponse(
+        error.openai_body() if openai else error.kserve_body(), error.status, {**(headers or {}), **again}
+    )

@@ -15,7 +15,7 @@ from serving.model.body import read_body
 from serving.model.errors import RequestError
 from serving.model.folder import ServedModel
 from serving.model.messages import Event, Token
-from serving.model.models import Models, find
+from serving.model.models import Models, versioned
 from serving.model.sampling import Prompt, Sampling, read_fields
 from serving.model.stream import stream_response
 
@@ -42,12 +42,12 @@ def generate_routes(models: Models) -> APIRouter:
     @router.post("/generate")
     @router.post("/versions/{version}/generate")
     async def generate(request: Request, name: str, version: str | None = None) -> Response:
-        model = find(models, name, version)
-        with _unprocessable():
-            fields = await _read(request, model.served)
-            (completion,) = await model.engine.complete(
-                fields.samples([fields.text_input], logprobs=0 if fields.details else None)
-            )
+        async with models.using(versioned(name, version)) as model:
+            with _unprocessable():
+                fields = await _read(request, model.served)
+                (completion,) = await model.engine.complete(
+                    fields.samples([fields.text_input], logprobs=0 if fields.details else None)
+                )
         data = _answer(model.served, completion.text)
         if fields.details:
             logprobs = [_token(token) for token in completion.details]
@@ -57,18 +57,18 @@ def generate_routes(models: Models) -> APIRouter:
     @router.post("/generate_stream")
     @router.post("/versions/{version}/generate_stream")
     async def generate_stream(request: Request, name: str, version: str | None = None) -> Response:
-        model = find(models, name, version)
+        async with models.using(versioned(name, version)) as model:
 
-        def chunk(place: int, event: Event) -> dict[str, Any]:
-            data = _answer(model.served, event.text)
-            if event.finish and event.details:
-                data["details"] = {"finish_reason": event.finish, "token": _token(event.details[-1])}
-            return data
+            def chunk(place: int, event: Event) -> dict[str, Any]:
+                data = _answer(model.served, event.text)
+                if event.finish and event.details:
+                    data["details"] = {"finish_reason": event.finish, "token": _token(event.details[-1])}
+                return data
 
-        with _unprocessable():
-            fields = await _read(request, model.served)
-            samples = fields.samples([fields.text_input], stream=True, logprobs=fields.logprobs)
-            return await stream_response(model.engine.generate(samples), chunk, RequestError.kserve_body)
+            with _unprocessable():
+                fields = await _read(request, model.served)
+                samples = fields.samples([fields.text_input], stream=True, logprobs=fields.logprobs)
+                return await stream_response(model.engine.generate(samples), chunk, RequestError.kserve_body)
 
     return router
 

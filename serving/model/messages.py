@@ -24,6 +24,9 @@ class Sample:
     """Tell every token with its logarithmic probability, and as many of the likeliest in its place; None: tell none."""
     echo: bool = False
     """Tell the prompt before the text, as if it were written too."""
+    alone: bool = False
+    """Write it beside no other request's texts: those that are written with it change the last digits of what it is
+    computed from, and now and then a word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,12 @@ WHOLE_TEXT = Histogram(
     _MODEL,
     buckets=(0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480),
 )
+LOADED = Gauge("mynah_models_loaded", "models in memory, of a server of many bots")
+LOADS = Histogram(
+    "mynah_model_load_seconds",
+    "seconds until a model of a server of many bots could answer, the wait for room with it",
+    buckets=(0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 20, 40, 80),
+)
 UNMEASURED = ("/metrics", "/v2/health/", "/docs", "/openapi")  # probes and scrapes would drown the rest
 CLIENT_GONE = 499  # nginx's number: the client hung up before its answer was whole, and the server is not at fault
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from serving.model.body import read_body
@@ -19,7 +19,7 @@ from serving.model.engine import Completion
 from serving.model.errors import RequestError
 from serving.model.folder import ServedModel
 from serving.model.messages import Event, Token
-from serving.model.models import Models, find
+from serving.model.models import Known, Models, TextModel
 from serving.model.sampling import MOST_CHARACTERS, Sampling, read_fields
 from serving.model.stream import stream_response
 
@@ -28,6 +28,16 @@ NOT_HERE = {"logit_bias": {}, "suffix": ""}
 MOST_PROMPTS = 1024
 AnyPrompt = str | tuple[int, ...]
 """A text, or its tokens."""
+
+
+_TOKENS = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}
+_PROMPT_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        _TOKENS,
+        {"type": "array", "items": {"anyOf": [{"type": "string"}, _TOKENS]}, "minItems": 1, "maxItems": MOST_PROMPTS},
+    ]
+}
 
 
 class StreamOptions(BaseModel):
@@ -62,7 +72,9 @@ class CompletionRequest(Sampling):
     """The body of a completion. OpenAI has no top_k and no repetition_penalty: clients send them as extra fields."""
 
     model: str
-    prompt: Annotated[tuple[AnyPrompt, ...], BeforeValidator(_prompts), Field(strict=False)] = ("",)
+    prompt: Annotated[
+        tuple[AnyPrompt, ...], BeforeValidator(_prompts), Field(strict=False), WithJsonSchema(_PROMPT_SCHEMA)
+    ] = ("",)
     """Without one, a text begins anew."""
     max_tokens: int = Field(default=60, ge=0, le=2**31 - 1)
     """0 only with echo: nothing is written then, and the prompt is told."""
@@ -84,48 +96,52 @@ def openai_routes(models: Models) -> APIRouter:
 
     @router.get("/models")
     async def list_models() -> dict[str, Any]:
-        return {"object": "list", "data": [_about(model.served) for model in models.values()]}
+        return {"object": "list", "data": [_about(known) for known in models.listed()]}
 
     @router.get("/models/{name}")
     async def model_named(name: str) -> dict[str, Any]:
-        return _about(find(models, name).served)
+        return _about(models.find(name))
 
     @router.post("/completions")
     async def completions(request: Request) -> Response:
         body = await read_body(request)
         name = body.get("model")
         if not isinstance(name, str):
-            raise RequestError(400, "model: a string is needed, one of " + ", ".join(models), "model")
-        model = find(models, name)
-        fields = _read(body, model.served)
-        answer = _Answer(model.served, fields)
-        if fields.stream:
-            samples = fields.samples(fields.prompt, stream=True, logprobs=fields.logprobs, echo=fields.echo)
-
-            def end() -> Iterator[Any]:
-                if fields.stream_options.include_usage:
-                    yield answer.body([], usage=True)
-                yield "[DONE]"
-
-            return await stream_response(model.engine.generate(samples), answer.chunk, RequestError.openai_body, end)
-        each = fields.best_of or fields.n
-        # The best are found by their tokens' probabilities, be they asked for or not.
-        logprobs = 0 if each > fields.n and fields.logprobs is None else fields.logprobs
-        samples = fields.samples(fields.prompt, logprobs=logprobs, echo=fields.echo, each=each)
-        texts = await model.engine.complete(samples)
-        choices: list[dict[str, Any]] = []
-        for place in range(len(fields.prompt)):
-            written = texts[place * each : (place + 1) * each]
-            answer.count(written[0].prompt_tokens, sum(text.tokens for text in written))
-            for text in sorted(written, key=_likelihood, reverse=True)[: fields.n] if each > fields.n else written:
-                choices.append(answer.choice(len(choices), text.text, text.finish_reason, text.details))
-        return JSONResponse(answer.body(choices, usage=True))
+            known = ", ".join(known.name for known in models.listed()[:20])
+            raise RequestError(400, f"model: a string is needed, one of {known}", "model")
+        async with models.using(name) as model:
+            return await _complete(model, _read(body, model.served))
 
     return router
 
 
-def _about(served: ServedModel) -> dict[str, Any]:
-    return {"id": served.name, "object": "model", "created": served.created, "owned_by": "mynah"}
+async def _complete(model: TextModel, fields: CompletionRequest) -> Response:
+    answer = _Answer(model.served, fields)
+    if fields.stream:
+        samples = fields.samples(fields.prompt, stream=True, logprobs=fields.logprobs, echo=fields.echo)
+
+        def end() -> Iterator[Any]:
+            if fields.stream_options.include_usage:
+                yield answer.body([], usage=True)
+            yield "[DONE]"
+
+        return await stream_response(model.engine.generate(samples), answer.chunk, RequestError.openai_body, end)
+    each = fields.best_of or fields.n
+    # The best are found by their tokens' probabilities, be they asked for or not.
+    logprobs = 0 if each > fields.n and fields.logprobs is None else fields.logprobs
+    samples = fields.samples(fields.prompt, logprobs=logprobs, echo=fields.echo, each=each)
+    texts = await model.engine.complete(samples)
+    choices: list[dict[str, Any]] = []
+    for place in range(len(fields.prompt)):
+        written = texts[place * each : (place + 1) * each]
+        answer.count(written[0].prompt_tokens, sum(text.tokens for text in written))
+        for text in sorted(written, key=_likelihood, reverse=True)[: fields.n] if each > fields.n else written:
+            choices.append(answer.choice(len(choices), text.text, text.finish_reason, text.details))
+    return JSONResponse(answer.body(choices, usage=True))
+
+
+def _about(known: Known) -> dict[str, Any]:
+    return {"id": known.name, "object": "model", "created": known.created, "owned_by": "mynah"}
 
 
 def _likelihood(text: Completion) -> float:

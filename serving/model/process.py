@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 CACHE_GB = 1  # the least and the default, for keys and values; SmolLM2-135M needs 12 kB per token
 TELL_LOAD = 0.5  # seconds between two messages about it
+SETTINGS: Mapping[str, Any] = {}  # of OpenVINO's, beside its own defaults and the number of threads
 _READ_CHUNK = 8 << 20  # bytes
 
 
@@ -79,10 +81,11 @@ def run(folder: str, context: int | None, threads: int | None, cache_gb: int, pi
                 if isinstance(message, int):
                     news += batch.cancel(message)
                 else:
-                    for id, sample in message:
-                        news += batch.add(id, sample)
+                    batch.waiting.append(message)
+                news += batch.begin()
             if batch.busy:
                 news += batch.step()
+                news += batch.begin()
             if not batch.busy or time.monotonic() > told + TELL_LOAD:
                 told = time.monotonic()
                 news.append(batch.load())
@@ -98,6 +101,8 @@ class Batch:
         self.context = context
         self.cache_gb = cache_gb
         self.scorer: Scorer | None = None
+        self.waiting: deque[list[tuple[int, Sample]]] = deque()
+        """Requests whose turn has not come."""
         self.texts: dict[int, _Text] = {}
         with _phase(pipe, "importing OpenVINO"):
             # OpenVINO reports its use to a server through this package, and does without where it is missing.
@@ -114,9 +119,8 @@ class Batch:
             self.tokenizer = openvino_genai.Tokenizer(folder)
             cache = openvino_genai.SchedulerConfig()
             cache.cache_size = cache_gb
-            self.pipeline = openvino_genai.ContinuousBatchingPipeline(
-                folder, self.tokenizer, cache, "CPU", **({"INFERENCE_NUM_THREADS": threads} if threads else {})
-            )
+            settings = {**SETTINGS, **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
+            self.pipeline = openvino_genai.ContinuousBatchingPipeline(folder, self.tokenizer, cache, "CPU", **settings)
             self.ends = self.pipeline.get_config()
         with _phase(pipe, "answering a first request"):
             self.add(0, Sample("", 8, 1.0, 1.0, 0, 1.0, 0.0, 0.0, 1, (), False, None))
@@ -134,7 +138,23 @@ class Batch:
             return Load(0, 0, 0.0)
         metrics = self.pipeline.get_metrics()
         running = min(metrics.scheduled_requests, len(self.texts))
-        return Load(running, len(self.texts) - running, metrics.cache_usage / 100)
+        waiting = len(self.texts) - running + sum(map(len, self.waiting))
+        return Load(running, waiting, metrics.cache_usage / 100)
+
+    def begin(self) -> list[Refused]:
+        """Begin the texts of each request whose turn it is; returns those that cannot be written.
+
+        In the order in which they came: none is overtaken for ever. One that wants to be alone waits until the batch is
+        empty, and those behind it wait for it.
+        """
+        refused: list[Refused] = []
+        while self.waiting:
+            alone = any(sample.alone for _, sample in self.waiting[0])
+            if self.busy and (alone or any(text.sample.alone for text in self.texts.values())):
+                break
+            for id, sample in self.waiting.popleft():
+                refused += self.add(id, sample)
+        return refused
 
     def add(self, id: int, sample: Sample) -> list[Refused]:
         """Begin a text; returns a Refused where that cannot be."""
@@ -159,7 +179,12 @@ class Batch:
         return []
 
     def cancel(self, id: int) -> list[Event]:
-        """End a text now; it may have ended already."""
+        """End a text now; it may have ended already, or not begun."""
+        for request in self.waiting:
+            for place, (waiting, _) in enumerate(request):
+                if waiting == id:
+                    del request[place]
+                    return [Event(id, "", 0, 0, "cancelled")]
         text = self.texts.pop(id, None)
         if text is None:
             return []

@@ -22,10 +22,7 @@ class Identified:
             await self.app(scope, receive, send)
             return
         given = next((value.decode("latin-1") for name, value in scope["headers"] if name == HEADER), "")
-        # What is no plain word would let a client write lines of its own into the log.
-        plain = given.isascii() and given.isprintable() and " " not in given and len(given) <= LONGEST
-        id = given if given and plain else uuid.uuid4().hex
-        _ID.set(id)
+        id = adopt(given)
 
         async def named_send(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -33,6 +30,17 @@ class Identified:
             await send(message)
 
         await self.app(scope, receive, named_send)
+
+
+def adopt(given: str) -> str:
+    """Begin a request that its client calls `given`; its id.
+
+    What is no plain word is not taken: it would let a client write lines of its own into the log.
+    """
+    plain = given.isascii() and given.isprintable() and " " not in given and len(given) <= LONGEST
+    id = given if given and plain else uuid.uuid4().hex
+    _ID.set(id)
+    return id
 
 
 class WithRequestId(logging.Filter):

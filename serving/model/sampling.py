@@ -36,7 +36,8 @@ class Sampling(BaseModel):
     frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
     """The same, once per time that the text has the token."""
     seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
-    """The same seed gives the same texts. Without one, every request differs."""
+    """The same seed gives the same texts, however busy the server is: the request is written in a batch of its own, for
+    which others wait. Without a seed, every request differs."""
     stop: Stop | Annotated[list[Stop], Field(max_length=16)] = []
     """A text ends before the first of these strings."""
     n: int = Field(default=1, ge=1, le=128)
@@ -69,6 +70,7 @@ class Sampling(BaseModel):
                 stream=stream,
                 logprobs=logprobs,
                 echo=echo,
+                alone=self.seed is not None,
             )
             for prompt in prompts
             for _ in range(each or self.n)

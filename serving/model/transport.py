@@ -22,6 +22,7 @@ import errno
 import signal
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from types import FrameType
 
 import uvicorn
@@ -41,6 +42,8 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS))
         self._patient = False
+        self.draining: list[Callable[[], Awaitable[None]]] = []
+        """What else lets its clients go, from the moment that this server does."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._patient = sig == signal.SIGTERM  # after Ctrl-C a person waits
@@ -49,6 +52,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the clients go, then end as uvicorn does: close what is idle, and finish what runs."""
         begin = time.monotonic()
+        others = [asyncio.ensure_future(drain()) for drain in self.draining]
         # Uvicorn puts these before each answer's own headers, and closes the connection after such an answer.
         self.server_state.default_headers.append((b"connection", b"close"))
         while (
@@ -60,6 +64,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_LOOK)
         self.config.timeout_graceful_shutdown = round(begin + DRAIN_SECONDS - time.monotonic())
         await super().shutdown(sockets)
+        await asyncio.gather(*others)
 
 
 def listen(host: str, port: int) -> socket.socket:

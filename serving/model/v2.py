@@ -14,7 +14,7 @@ from kserve import InferOutput, InferRequest, InferResponse
 from kserve.errors import InferenceError
 
 from serving.model.errors import RequestError
-from serving.model.models import Models, TextModel, find
+from serving.model.models import TextModel, versioned
 from serving.model.sampling import Sampling, read_fields
 
 if TYPE_CHECKING:
@@ -24,26 +24,24 @@ INPUT, TEXT, FINISH_REASON = "prompt", "text", "finish_reason"  # the tensors
 MALFORMED = (ValueError, InferenceError, struct.error)  # what KServe raises of a tensor that is not as it says
 
 
-def v2_routes(models: Models, kserves: "V2Endpoints") -> APIRouter:
+def v2_routes(kserves: "V2Endpoints") -> APIRouter:
     """/v2/models/NAME/infer; metadata, ready and infer below NAME/versions/ID. `kserves` answers them."""
     router = APIRouter(prefix="/v2/models/{name}", tags=["V2"])
 
     @router.get("/versions/{version}")
     async def metadata(name: str, version: str) -> Any:
-        find(models, name, version)
-        return await kserves.model_metadata(name)
+        return await kserves.model_metadata(versioned(name, version))
 
     @router.get("/versions/{version}/ready")
     async def ready(name: str, version: str) -> Any:
-        find(models, name, version)
-        return await kserves.model_ready(name)
+        answer = await kserves.model_ready(versioned(name, version))
+        return answer.model_copy(update={"name": name})
 
     # Not KServe's route: its framework would judge the body, and answer in its own form.
     @router.post("/infer")
     @router.post("/versions/{version}/infer")
     async def infer(request: Request, response: Response, name: str, version: str | None = None) -> Any:
-        find(models, name, version)
-        return await kserves.infer(request, response, name, await request.body())
+        return await kserves.infer(request, response, versioned(name, version), await request.body())
 
     return router
 

@@ -91,6 +91,43 @@ def test_a_cancelled_text_is_written_no_further(folder: Path) -> None:
     assert batch.cancel(0) == []
 
 
+@in_thread
+def test_a_request_with_a_seed_is_written_alone(folder: Path) -> None:
+    pipe, _other_end = multiprocessing.Pipe()
+    batch = Batch(folder, 256, None, 1, pipe)
+    long, short = Sampling(max_tokens=30, temperature=0), Sampling(max_tokens=3, temperature=0)
+    seeded = Sampling(max_tokens=10, temperature=0, seed=7, n=2)
+
+    def ask(first: int, sampling: Sampling) -> None:
+        batch.waiting.append(list(enumerate(sampling.samples(["a bird"]), first)))
+
+    def write(tokens: int = 1000) -> list[set[int]]:
+        """Which texts were in the batch, as often as that changed."""
+        seen: list[set[int]] = []
+        while tokens and batch.busy:
+            if not seen or seen[-1] != set(batch.texts):
+                seen.append(set(batch.texts))
+            batch.step()
+            assert batch.begin() == []
+            tokens -= 1
+        return seen
+
+    for first, sampling in ((1, long), (2, short), (10, seeded), (3, short), (20, seeded), (4, long)):
+        ask(first, sampling)
+    assert batch.begin() == []
+    load = batch.load()
+    assert load.running + load.waiting == 8
+    assert write() == [{1, 2}, {1}, {10, 11}, {3}, {20, 21}, {4}]
+
+    for first, sampling in ((1, long), (10, seeded), (2, long)):  # who hangs up makes room for those behind
+        ask(first, sampling)
+    batch.begin()
+    write(5)
+    assert [batch.cancel(id)[0].finish for id in (10, 11)] == ["cancelled", "cancelled"]
+    batch.begin()
+    assert write() == [{1, 2}, {2}]
+
+
 def test_a_prompt_that_is_refused_hurts_no_other(folder: Path) -> None:
     async def question(engine: Engine) -> None:
         with pytest.raises(RequestError, match="the model's context is 256"):

@@ -16,8 +16,9 @@ import httpx
 import pytest
 
 from mynah.errors import MynahError
-from serving.model.engine import RESTARTS
+from serving.model.engine import RESTARTS, Options
 from serving.model.folder import read_model
+from serving.model.models import OneModel
 from serving.model.server import serve
 from tests.serving.model.conftest import GREEDY, NAME, Server, running
 
@@ -190,19 +191,19 @@ def test_a_port_in_use(model_folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(MynahError, match=f"^port {port} on 127.0.0.1 is in use: .*--port"):
-            serve({NAME: model_folder}, "127.0.0.1", port)
+            serve(lambda: OneModel(NAME, model_folder, Options()), "127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1"])
 def test_a_host_that_is_not_here(model_folder: Path, host: str) -> None:
     with pytest.raises(MynahError, match=host):
-        serve({NAME: model_folder}, host, 0)
+        serve(lambda: OneModel(NAME, model_folder, Options()), host, 0)
 
 
 def test_a_folder_that_was_never_written_whole(copy: Path) -> None:
     (copy / "model.json").unlink()
     with pytest.raises(MynahError, match=r"has no model\.json: it was never written whole; run mynah train parrot"):
-        serve({NAME: copy}, "127.0.0.1", 0)
+        OneModel(NAME, copy, Options())
     command = [sys.executable, "-m", "mynah", "serve", NAME, "--model-dir", str(copy)]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 1
@@ -212,14 +213,14 @@ def test_a_folder_that_was_never_written_whole(copy: Path) -> None:
 def test_a_folder_without_openvino(copy: Path) -> None:
     shutil.rmtree(copy / "openvino")
     with pytest.raises(MynahError, match="openvino has no openvino_model.xml: run mynah train parrot again"):
-        serve({NAME: copy}, "127.0.0.1", 0)
+        OneModel(NAME, copy, Options())
 
 
 def test_a_file_cut_short(copy: Path) -> None:
     weights = copy / "openvino" / "openvino_model.bin"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(MynahError, match=r"openvino_model\.bin has \d+ bytes, not \d+: copy the folder again"):
-        serve({NAME: copy}, "127.0.0.1", 0)
+        OneModel(NAME, copy, Options())
 
 
 @pytest.mark.parametrize(
