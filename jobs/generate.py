@@ -39,7 +39,7 @@ def generate(bot: Bot, settings: Settings, address: str) -> Generated:
     The best `judge.approve_best` of them are approved at once. No connection to Postgres is held meanwhile. Raises
     MynahError where the endpoint gives no answer.
     """
-    with endpoint.client(address) as client:
+    with endpoint.client(address, settings.api_keys) as client:
         model = endpoint.serving_model(client, bot.name, endpoint.WAIT)
         with settings.connect() as connection:  # before the model works for minutes: is there a database at all?
             current = served.current(connection, bot.name)

@@ -50,7 +50,7 @@ def _wait_ready(server: "subprocess.Popen[bytes]", bot: str, address: str) -> No
         if server.poll() is not None:
             raise MynahError(f"`mynah serve {bot}` ended (exit {server.returncode}) before its model was ready")
         try:
-            if httpx.get(f"{address}/v2/models/{bot}/ready", timeout=2).is_success:
+            if httpx.get(f"{address}/v2/health/ready", timeout=2).is_success:
                 return
         except httpx.TransportError:
             pass

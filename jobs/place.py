@@ -1,6 +1,9 @@
-"""Where a bot's model is served: this machine, or an InferenceService (jobs.kubernetes.rollout)."""
+"""Where a bot's model is served: this machine, a server of many bots, or an InferenceService.
 
-from collections.abc import Iterator
+The last one is in jobs.kubernetes.rollout.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,11 +20,15 @@ class Place(Protocol):
     def address(self) -> str | None:
         """Where the model that serves now can be asked; None where that is not known."""
 
+    @property
+    def keys(self) -> Sequence[str]:
+        """What its model servers want to see."""
+
     def serving(self) -> str | None:
         """The id of the model that is to serve; None where there is none yet."""
 
-    def beside(self, model: str) -> AbstractContextManager[str]:
-        """Run a model beside the one that serves; yields its address."""
+    def beside(self, model: str) -> AbstractContextManager[tuple[str, str]]:
+        """Run a model beside the one that serves; yields its address, and its name there."""
 
     def change(self, model: str) -> None:
         """Serve a model in place of the one that serves, and wait until it does. Called again, it goes on."""
@@ -39,6 +46,7 @@ class ThisMachine:
 
     connection: Connection
     bot: str
+    keys: Sequence[str] = ()
 
     @property
     def address(self) -> str | None:
@@ -49,9 +57,36 @@ class ThisMachine:
         return current.model if current else None
 
     @contextmanager
-    def beside(self, model: str) -> Iterator[str]:
+    def beside(self, model: str) -> Iterator[tuple[str, str]]:
         with serving(self.bot, model) as address:
-            yield address
+            yield address, self.bot
+
+    def change(self, model: str) -> None: ...
+
+    def put_back(self, model: str | None) -> None: ...
+
+    def clean_up(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A server of many bots (serve.mode pool), or one that is there for as long as it is asked (none).
+
+    It loads any model by its id, and goes by what is current in Postgres.
+    """
+
+    connection: Connection
+    bot: str
+    address: str
+    keys: Sequence[str] = ()
+
+    def serving(self) -> str | None:
+        current = served.current(self.connection, self.bot)
+        return current.model if current else None
+
+    @contextmanager
+    def beside(self, model: str) -> Iterator[tuple[str, str]]:
+        yield self.address, f"{self.bot}@{model}"
 
     def change(self, model: str) -> None: ...
 

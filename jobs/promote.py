@@ -147,8 +147,9 @@ def _change(
     begin = time.monotonic()
     serving = place.serving()
     with _intention(connection, place, served.ask(connection, bot.name, id, why), serving):
-        with place.beside(id) as address:
-            checks = {**checks, "ready after": f"{time.monotonic() - begin:.1f} s", **judge_answers(bot, address, old)}
+        with place.beside(id) as (address, name):
+            checks = {**checks, "ready after": f"{time.monotonic() - begin:.1f} s"}
+            checks |= judge_answers(bot, address, old, place.keys, name)
         _say(f"{id} is good: it takes over")
         place.change(id)
     checks["current after"] = f"{time.monotonic() - begin:.1f} s"

@@ -14,6 +14,7 @@ from mynah.bot.post import Posting
 from mynah.database import posts, served, spend
 from mynah.database.connection import Connection
 from mynah.database.tweets import count_states
+from mynah.endpoint import client as client_of
 from mynah.endpoint import serving_model
 from mynah.errors import MynahError
 from mynah.settings import Settings
@@ -123,7 +124,7 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
             name: _account(bot.name, name, section, connection, now) for name, section in bot.accounts_by_name().items()
         }
     try:
-        with httpx.Client(base_url=endpoint, timeout=2) as client:
+        with client_of(endpoint, settings.api_keys, httpx.Timeout(2), retries=0) as client:
             serving = serving_model(client, bot.name)
     except MynahError:
         serving = None

@@ -1,7 +1,7 @@
 """The jobs' verbs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -58,11 +58,20 @@ def train_on_kubernetes(
 @click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
 @verb
 def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str | None) -> None:
-    """Ask the served model for texts; judge and store them."""
+    """Ask the served model for texts; judge and store them.
+
+    For a bot with `serve: {mode: none}`, a server is started for it, where no endpoint is named.
+    """
     from jobs.generate import generate
 
     loaded, settings = load(bot, overrides)
-    show(generate(loaded, settings, endpoint or settings.endpoint), as_json)
+    with ExitStack() as server:
+        if loaded.serve.mode == "none" and not (endpoint or settings.environment.get("MYNAH_ENDPOINT")):
+            from jobs.local_server import serving
+
+            endpoint = server.enter_context(serving(loaded.name))
+        generated = generate(loaded, settings, endpoint or settings.endpoint)
+    show(generated, as_json)
 
 
 @click.command(
@@ -220,15 +229,17 @@ def _place(
     bot: str, overrides: tuple[str, ...], cluster: "Cluster | None"
 ) -> "Iterator[tuple[Bot, Bucket, Connection, Place]]":
     """The bot, and where its model is served: in the cluster, or on this machine."""
-    from jobs.place import ThisMachine
+    from jobs.place import Pool, ThisMachine
 
     loaded, settings = load(bot, overrides)
     with settings.connect() as connection:
-        place: Place = ThisMachine(connection, loaded.name)
-        if cluster:
+        place: Place = ThisMachine(connection, loaded.name, settings.api_keys)
+        if cluster and loaded.serve.mode != "own":
+            place = Pool(connection, loaded.name, settings.endpoint, settings.api_keys)
+        elif cluster:
             from jobs.kubernetes.rollout import InferenceService
 
-            place = InferenceService(cluster, loaded, settings.bucket)
+            place = InferenceService(cluster, loaded, settings.bucket, settings.api_keys)
         yield loaded, settings.bucket, connection, place
 
 

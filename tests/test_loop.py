@@ -101,10 +101,14 @@ def test_from_texts_to_a_post_though_killed_in_every_step_and_again(folder: Path
     more = run(folder, "--again", "generate", DATABASE_URL=database_url)
     assert more["model"]["id"] == report["model"]["id"]
     assert more["tweets"]["posted"] == len(posts) + 2
+    # A bot without a server has one for as long as it generates.
+    alone = start(folder, "generate", "demo", "--set", "serve.mode=none", "--json", DATABASE_URL=database_url)
+    generated = json.loads(alone.communicate()[0])
+    assert (generated["model"], generated["written"]) == (report["model"]["id"], 30)
     status = start(folder, "status", "demo", "--json", DATABASE_URL=database_url).communicate()[0]
     assert json.loads(status)["model"]["id"] == report["model"]["id"]
     assert json.loads(status)["current"]["model"] == report["model"]["id"]
-    assert json.loads(status)["tweets"] == more["tweets"]
+    assert json.loads(status)["tweets"]["posted"] == more["tweets"]["posted"]
 
 
 def states(database_url: str) -> dict[str, int]:

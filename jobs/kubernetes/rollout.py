@@ -10,7 +10,7 @@ import contextlib
 import copy
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +40,7 @@ class InferenceService:
     cluster: Cluster
     bot: Bot
     bucket: Bucket
+    keys: Sequence[str] = ()
 
     @property
     def address(self) -> str:
@@ -56,7 +57,7 @@ class InferenceService:
         return None if id == NONE_YET else id
 
     @contextmanager
-    def beside(self, model: str) -> Iterator[str]:
+    def beside(self, model: str) -> Iterator[tuple[str, str]]:
         """A canary with the model, in place of one that is there; gone after the block."""
         name, uri = self.bot.name, self._uri(model)
         predictor = copy.deepcopy(self._get()["spec"]["predictor"])
@@ -70,7 +71,7 @@ class InferenceService:
         try:
             self._patch({"canary": [{"trafficPercent": 0, "predictor": predictor}]})
             self._wait(f"{name}-{CANARY}-predictor", uri, CANARY)
-            yield f"http://{name}-{CANARY}-predictor"
+            yield f"http://{name}-{CANARY}-predictor", name
         except BaseException:
             with contextlib.suppress(MynahError):  # the next run removes it
                 self.clean_up()
@@ -167,7 +168,8 @@ class InferenceService:
         """
         deadline = time.monotonic() + FORGOTTEN_WITHIN
         while True:
-            with client_of(self.address) as client:  # a new connection each time: a kept one stays with its pod
+            # A new connection each time: a kept one stays with its pod.
+            with client_of(self.address, self.keys) as client:
                 try:
                     found = serving_model(client, self.bot.name)
                     if found != model:

@@ -63,7 +63,15 @@ class Jobs(Part):
     memory: Quantity
 
 
+class Pool(Part):
+    replicas: int = Field(ge=1)
+    cpu: Quantity
+    memory_gb: int = Field(ge=1)
+
+
 class Serving(Part):
+    api_key_secret: str
+    pools: dict[Name, Pool]
     gpu_node_selector: dict[str, str]
     gpu_tolerations: list[dict[str, Any]]
 

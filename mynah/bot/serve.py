@@ -4,12 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mynah.bot.section import Quantity, Section, Unit
+from mynah.bot.section import Name, Quantity, Section, Unit
 
 
 class Serve(Section):
-    """How a cluster serves the model. One machine needs none of this."""
+    """How a cluster serves the model. One machine needs none of this, but for mode none."""
 
+    mode: Literal["own", "pool", "none"] = "own"
+    """own: pods of the bot's own, always there. pool: in a server of many bots, which loads a model when it is asked.
+    none: no server; each `mynah generate` has one beside it, for as long as it runs."""
+    pool: Annotated[Name | None, Unit("name")] = None
+    """Which pool of the values, with mode pool."""
     model: Annotated[str | None, Unit("model id")] = None
     """The model to serve. Without it, `mynah promote` decides, and upgrades keep what it decided. Taken out again,
     the bot has no model until the next promotion."""

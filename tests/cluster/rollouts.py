@@ -8,12 +8,36 @@ rolls out twenty times instead of three, and prints the figure at the end.
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.cluster import kube
 from tests.cluster.kube import BOT, kubectl
 
+RATE = 6  # requests a second
+LOAD = Path(__file__).with_name("load.py").read_text("utf-8")
+# Copies of a model folder what the server loads, and changes what a statement says. `manifest` is its model.json,
+# `figures` what `mynah evaluate` would have found, beside the model that it is a copy of.
+COPY = """
+import json, os, sys
+from mynah.bucket import Bucket
+bot, old, new, change = sys.argv[1:]
+bucket = Bucket(os.environ["MYNAH_BUCKET"])
+manifest = bucket.manifest(bot, "models", old)
+manifest["files"] = {name: facts for name, facts in manifest["files"].items() if name.startswith("openvino/")}
+for name in manifest["files"]:
+    bucket.filesystem.copy_file(bucket.path(bot, "models", old, name), bucket.path(bot, "models", new, name))
+manifest["id"] = new
+figures = {"dev_nats_per_character": 1.0, "current_dev_nats_per_character": 1.0}
+exec(change)
+if figures:
+    bucket.write(json.dumps(figures).encode(), bot, "evaluations", new, f"{old}.json")
+bucket.write(json.dumps(manifest).encode(), bot, "models", new, "model.json")
+"""
+BETTER = "figures['dev_nats_per_character'] = 0.99"
 ROLLOUTS = int(os.environ.get("MYNAH_TEST_ROLLOUTS", "3"))
 
 
@@ -49,7 +73,27 @@ class Requests:
         return list(dict.fromkeys(request.what for request in self.all() if request.ok))
 
     def last_model(self) -> str:
-        return next(request.what for request in reversed(self.all()) if request.ok)
+        return next((request.what for request in reversed(self.all()) if request.ok), "")
+
+
+def copy(namespace: str, old: str, new: str, change: str) -> str:
+    """Another model of the bot's, made of one that there is; its id."""
+    kube.run_job(namespace, "scrape", BOT, old, new, change, script=COPY)
+    return new
+
+
+@contextmanager
+def asking(namespace: str, image: str) -> Iterator[Requests]:
+    """Constant load on the bot's address, from a pod of the cluster, while the block runs."""
+    command = ["python", "-c", LOAD, f"http://{BOT}.{namespace}", BOT, str(RATE)]
+    pod = kube.pod("load", image, command, {"mynah/endpoint-client": "true"})
+    kubectl(namespace, "create", "-f", "-", stdin=json.dumps(pod))
+    requests = Requests(namespace, "load")
+    try:
+        kube.wait("the first answers", lambda: len(requests.all()) > RATE)
+        yield requests
+    finally:
+        kubectl(namespace, "delete", "pod", "load", "--wait=true")
 
 
 def name_model(namespace: str, model: str) -> None:

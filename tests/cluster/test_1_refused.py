@@ -10,7 +10,7 @@ TYPOS = {
     "xsimulator.enabled=true": '"xsimulator" does not match … "xSimulator"',
     "jobs.memroy=1Gi": '"memroy" does not match … "memory"',
     f"bots.{BOT}.post.shcedule=daily": '"shcedule" does not match … "schedule"',
-    f"bots.{BOT}.serve.mode=standard": '"mode" does not match',
+    f"bots.{BOT}.serve.mode=standard": f'bots.{BOT}.serve.mode must be one of the following: "own", "pool", "none"',
     f"bots.{BOT}.train.max_step=5": '"max_step" does not match … "max_steps"',
     f"bots.{BOT}.sources.work.seperator=x": '"seperator" does not match … "separator"',
     "bots.Fortune.description=x": "Fortune",
@@ -27,6 +27,7 @@ COMBINATIONS = {
     "store.secret=mine": "store.secret is set, but store.kind is local",
     "store.bucket=mynah/folder": "store.bucket: a local store's bucket is one name without a folder",
     f"bots.{BOT}.serve.accelerator=gpu": f"bots.{BOT}.serve.accelerator is gpu: the GPU runtime cannot wait",
+    f"bots.{BOT}.serve.mode=pool": f"bots.{BOT}.serve.mode is pool: set bots.{BOT}.serve.pool to one of serving.pools",
     f"bots.{BOT}.accounts.news.kind=x": f"bots.{BOT}.post stands beside accounts: keep one of them",
     f"bots.{BOT}.serve.replicas=3,bots.{BOT}.serve.max_replicas=2": "max_replicas is 2, below replicas (3)",
 }

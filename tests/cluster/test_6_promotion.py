@@ -1,39 +1,16 @@
 """A new model is rolled out and rolled back by itself, and nobody who calls the bot notices."""
 
-import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from tests.cluster import kube
 from tests.cluster.kube import BOT, kubectl, wait
-from tests.cluster.rollouts import ROLLOUTS, Requests, lost, name_model, roll_out
+from tests.cluster.rollouts import BETTER, ROLLOUTS, Requests, asking, copy, lost, name_model, roll_out
 
-RATE = 6  # requests a second
-LOAD = Path(__file__).with_name("load.py").read_text("utf-8")
 ON = ("--on", "kubernetes")
-# Copies of a model folder what the server loads, and changes what a statement says. `manifest` is its model.json,
-# `figures` what `mynah evaluate` would have found, beside the model that it is a copy of.
-COPY = """
-import json, os, sys
-from mynah.bucket import Bucket
-bot, old, new, change = sys.argv[1:]
-bucket = Bucket(os.environ["MYNAH_BUCKET"])
-manifest = bucket.manifest(bot, "models", old)
-manifest["files"] = {name: facts for name, facts in manifest["files"].items() if name.startswith("openvino/")}
-for name in manifest["files"]:
-    bucket.filesystem.copy_file(bucket.path(bot, "models", old, name), bucket.path(bot, "models", new, name))
-manifest["id"] = new
-figures = {"dev_nats_per_character": 1.0, "current_dev_nats_per_character": 1.0}
-exec(change)
-if figures:
-    bucket.write(json.dumps(figures).encode(), bot, "evaluations", new, f"{old}.json")
-bucket.write(json.dumps(manifest).encode(), bot, "models", new, "model.json")
-"""
-BETTER = "figures['dev_nats_per_character'] = 0.99"
 WORSE = "figures['dev_nats_per_character'] = 1.2"
 UNCOMPARED = "figures = None"
 TRUNCATED = """
@@ -56,25 +33,13 @@ print(sum(1 for chunk in stream), "chunks")
 NEW, BROKEN, WORST, UNKNOWN = (f"20990101T000000-0000000{n}" for n in range(1, 5))
 
 
-def copy(namespace: str, old: str, new: str, change: str) -> str:
-    kube.run_job(namespace, "scrape", BOT, old, new, change, script=COPY)
-    return new
-
-
 @pytest.fixture(scope="module")
 def load(release: str, serving: str, images: dict[str, str], figures: dict[str, str]) -> Iterator[Requests]:
     """Constant load from a pod of the cluster while this file's tests run."""
-    command = ["python", "-c", LOAD, f"http://{BOT}.{release}", BOT, str(RATE)]
-    pod = kube.pod("load", images["client"], command, {"mynah/endpoint-client": "true"})
-    kubectl(release, "create", "-f", "-", stdin=json.dumps(pod))
     begin = time.monotonic()
-    requests = Requests(release, "load")
-    try:
-        wait("the first answers", lambda: len(requests.all()) > RATE)
+    with asking(release, images["client"]) as requests:
         yield requests
         found, seconds = requests.all(), time.monotonic() - begin
-    finally:
-        kubectl(release, "delete", "pod", "load", "--wait=false")
     times = sorted(request.seconds for request in found)
     figures["requests while rolling, refusing and rolling back"] = (
         f"{len(found)} sent in {seconds:.0f} s, {sum(not request.ok for request in found)} failed; "

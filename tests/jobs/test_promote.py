@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from jobs import judging
-from jobs.place import ThisMachine
+from jobs.place import Pool, ThisMachine
 from jobs.prepare import prepare
 from jobs.promote import promote, rollback
-from mynah.bot import Bot
+from mynah.bot import Bot, Promote
 from mynah.bucket import Bucket
 from mynah.database import served
 from mynah.database.connection import Connection
 from mynah.errors import MynahError
 from mynah.settings import Settings
+from tests.scripted import choices, scripted
 
 OLD, NEW = "20260101T000000-old", "20260102T000000-new"
 # Instead of `mynah serve BOT --model ID --port PORT`: what it does is named in the file FAULTS, by model.
@@ -112,6 +113,26 @@ def test_a_good_model_becomes_current_and_a_rollback_goes_back(
     assert "rolled back from" in served.refused(connection, "demo")[NEW]
     with pytest.raises(MynahError, match="no model to go back to"):
         rollback(bot, bucket, connection, here)
+
+
+def test_in_a_pool_a_model_is_asked_by_its_id_beside_the_current_one(
+    bot: Bot, bucket: Bucket, connection: Connection, here: ThisMachine
+) -> None:
+    compare(bucket, 1.0, 1.01)
+    bot = bot.model_copy(update={"promote": Promote(max_slowdown=1000)})  # the server's times are luck
+    with scripted() as server:
+        server.script = [choices("a text")]
+        place = Pool(connection, "demo", server.address, ("sk-1",))
+        assert promote(bot, bucket, connection, place).changed
+        assert [body["model"] for body in server.asked] == [f"demo@{NEW}", "demo"] * 2
+        assert now(connection) == NEW
+        server.asked.clear()
+        assert rollback(bot, bucket, connection, place).model == OLD
+        assert [body["model"] for body in server.asked] == [f"demo@{OLD}"] * 2
+        server.script = [(500, {})]
+        with pytest.raises(MynahError, match=f"{NEW} is not promoted"):
+            promote(bot, bucket, connection, place, NEW)
+        assert now(connection) == OLD
 
 
 @pytest.mark.parametrize(("fault", "says"), [("errs", "answers 500"), ("mute", "with no text at all")])

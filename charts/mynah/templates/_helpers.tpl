@@ -102,6 +102,17 @@ imagePullSecrets:
 {{ eq .Values.store.kind "local" | ternary (include "mynah.name" (dict "root" . "part" "store")) .Values.store.secret }}
 {{- end -}}
 
+{{- define "mynah.ports" -}}
+[{{ range $i, $port := . }}{{ if $i }}, {{ end }}{protocol: TCP, port: {{ $port }}}{{ end }}]
+{{- end -}}
+
+{{- define "mynah.apiKeyEnv" -}}
+{{- with .Values.serving.apiKeySecret -}}
+- name: MYNAH_API_KEY
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: MYNAH_API_KEY}}
+{{- end }}
+{{- end -}}
+
 {{- define "mynah.storeEnv" -}}
 - {name: MYNAH_BUCKET, value: {{ include "mynah.bucket" . }}}
 {{- if eq .Values.store.kind "gs" }}
@@ -122,6 +133,40 @@ imagePullSecrets:
   valueFrom: {secretKeyRef: {name: {{ . }}, key: AWS_SECRET_ACCESS_KEY}}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* What the pods of all our model servers have in common: (dict "root" $ "of" "bot" or "pool" "name" … "reaches" […]). */}}
+{{- define "mynah.predictor" -}}
+labels:
+  {{- include "mynah.podLabels" (dict "root" .root "component" "serving" "reaches" .reaches) | nindent 2 }}
+  mynah/{{ .of }}: {{ .name }}
+serviceAccountName: {{ include "mynah.name" (dict "root" .root "part" "serving") }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+terminationGracePeriodSeconds: 70
+{{- include "mynah.priority" (dict "root" .root "part" "serving") }}
+securityContext:
+  {{- include "mynah.podSecurity" . | nindent 2 }}
+deploymentStrategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "mynah.selector" (dict "root" .root "component" "serving") | nindent 8 }}
+        mynah/{{ .of }}: {{ .name }}
+{{- end -}}
+
+{{/* How a model server is asked whether it is well, and how it ends: of a container. */}}
+{{- define "mynah.serverProbes" -}}
+# A large model is loaded and compiled: up to ten minutes.
+startupProbe: {httpGet: {path: /v2/health/ready, port: 8080}, periodSeconds: 2, timeoutSeconds: 5, failureThreshold: 300}
+readinessProbe: {httpGet: {path: /v2/health/ready, port: 8080}, periodSeconds: 5, timeoutSeconds: 5, failureThreshold: 2}
+livenessProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 10, timeoutSeconds: 10, failureThreshold: 6}
+# First the Services forget the pod (5 s). Then the server answers with `Connection: close` until its clients have
+# gone elsewhere, 45 s at the most, and finishes what runs, 54 s in all. A rollout goes on meanwhile.
+lifecycle: {preStop: {sleep: {seconds: 5}}}
 {{- end -}}
 
 {{/* Where a pod of ours writes, and its bot file: (dict "root" $ "bot" NAME "store" true). */}}

@@ -38,7 +38,8 @@ def test_it_takes_accounts() -> None:
         ({"accounts": {"main": {"kind": "y"}}}, "'y' is not one of ['outbox', 'x']"),
         ({"accounts": {"main": {"kind": "outbox", "env": "A_"}}}, "('env' was unexpected)"),
         ({"accounts": {"Main": {"kind": "outbox"}}}, "'Main' does not match any of the regexes"),
-        ({"serve": {"mode": "standard"}}, "('mode' was unexpected)"),
+        ({"serve": {"mode": "standard"}}, "'standard' is not one of ['own', 'pool', 'none']"),
+        ({"serve": {"mod": "pool"}}, "('mod' was unexpected)"),
         ({"train": {"epochs": "many"}}, "'many' is not of type 'number'"),
     ],
 )

@@ -1,6 +1,7 @@
 {{/* A CronJob that runs one verb of one bot: (dict "root" $ "name" BOT "verb" VERB "schedule" {…} "reaches" […]
      "account" SERVICEACCOUNT "token" true "flags" […] "env" YAML "startWithin" seconds "deadline" seconds "retries" n
-     "cronjob" its name, "to" where it posts); token, flags, cronjob and to are optional. */}}
+     "cronjob" its name, "to" where it posts, "server" a bot's section serve, for a model server beside it); token, flags,
+     cronjob, to and server are optional. */}}
 {{- define "mynah.cronjob" }}
 ---
 apiVersion: batch/v1
@@ -43,6 +44,26 @@ spec:
           {{- include "mynah.pullSecrets" .root | nindent 10 }}
           securityContext:
             {{- include "mynah.podSecurity" . | nindent 12 }}
+          {{- with .server }}
+          initContainers:
+            # A native sidecar: there before the job, and gone with it.
+            - name: server
+              restartPolicy: Always
+              image: {{ include "mynah.image" (dict "root" $.root "part" "serving") }}
+              imagePullPolicy: {{ $.root.Values.images.pullPolicy }}
+              command: [mynah]
+              args: [serve, {{ $.name }}, --paged, --host, 0.0.0.0, --port, "8080"]
+              env:
+                {{- $.env | trim | nindent 16 }}
+              startupProbe: {httpGet: {path: /v2/health/ready, port: 8080}, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 300}
+              resources:
+                requests: {cpu: {{ .cpu }}, memory: {{ .memory }}}
+                limits: {memory: {{ .memory }}}
+              securityContext:
+                {{- include "mynah.containerSecurity" $ | nindent 16 }}
+              volumeMounts:
+                {{- include "mynah.volumeMounts" (dict "root" $.root "store" true) | nindent 16 }}
+          {{- end }}
           containers:
             - name: {{ .verb }}
               image: {{ include "mynah.image" (dict "root" .root "part" "jobs") }}
