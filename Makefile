@@ -8,6 +8,7 @@
 #   make bench PART=startup          how soon the command is there, beside what it cannot do without
 #   make bench PART=listening        how well and how fast sources are read, beside the libraries they rest on
 #   make bench PART=datasets         how fast texts become a dataset, beside datasketch
+#   make bench PART=speaking         how fast the model server writes, alone and beside others
 #   make bench PART=fleet            what 200 bots ask of a cluster, in each way to serve them
 #   make storm N=400                 posters that are killed, while X is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
@@ -21,7 +22,7 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup listening datasets fleet
+BENCHES      = startup listening datasets speaking fleet
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE

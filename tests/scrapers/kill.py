@@ -22,6 +22,11 @@ from scrapers.x import reader
 REPO = Path(__file__).parents[2]
 
 
+def rounds(usual: int) -> range:
+    """Numbers of scrapes to be killed, each at moments of its own: so many as a run of all tests has time for."""
+    return range(int(os.environ.get("MYNAH_TEST_KILLS", usual)))
+
+
 def killed(bot: Path, env: dict[str, str], *at: int) -> "subprocess.CompletedProcess[str]":
     """What becomes of a scrape that is killed at a call of a function."""
     command = [sys.executable, "-m", "tests.scrapers.kill", str(bot), *map(str, at)]

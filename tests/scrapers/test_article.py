@@ -20,7 +20,7 @@ from scrapers.scrape import Scraped, scrape
 from scrapers.verbs import scrape as verb
 from simulators.site import Site, application, pages_of
 from tests.loopback import app_served
-from tests.scrapers.kill import killed, was_killed
+from tests.scrapers.kill import killed, rounds, was_killed
 
 ARTICLE = """\
 <!DOCTYPE html><html><head><meta charset="utf-8"><title>{n}</title><meta name="author" content="Stella"></head>
@@ -362,7 +362,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", rounds(5))
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(
     number: int, tmp_path: Path, site: Site, url: str, calls: int
 ) -> None:

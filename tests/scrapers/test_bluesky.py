@@ -22,7 +22,7 @@ from mynah.settings import Settings
 from scrapers import api, bluesky
 from scrapers.scrape import Scraped, scrape
 from tests.loopback import served_by
-from tests.scrapers.kill import killed, was_killed
+from tests.scrapers.kill import killed, rounds, was_killed
 
 ANA, BOB = "did:plc:ana", "did:plc:bob"
 KEY = "3l{:0>11}"  # as keys are: of 13 digits
@@ -273,7 +273,7 @@ def test_what_names_no_account_is_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", rounds(5))
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path: Path, world: World, number: int) -> None:
     """Kills at random calls; meanwhile there are new posts. No page is asked for twice once it is kept."""
     chance = random.Random(number)

@@ -20,7 +20,7 @@ from mynah.settings import Settings
 from scrapers import api, mastodon
 from scrapers.scrape import Scraped, scrape
 from tests.loopback import served_by
-from tests.scrapers.kill import killed, was_killed
+from tests.scrapers.kill import killed, rounds, was_killed
 
 ANA, BOB = "ana@birds.example", "bob@birds.example"
 Asked = tuple[str, str]  # an account's id, and before which post
@@ -285,7 +285,7 @@ def test_what_names_no_account_is_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", rounds(5))
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(
     tmp_path: Path, url: str, instance: Instance, number: int
 ) -> None:

@@ -24,7 +24,7 @@ from scrapers import scrape as scraping
 from scrapers.page import Context, Cursor, Page
 from scrapers.raw import Raw
 from scrapers.scrape import Scraped, scrape
-from tests.scrapers.kill import killed, was_killed
+from tests.scrapers.kill import killed, rounds, was_killed
 
 REPO = Path(__file__).parents[2]
 
@@ -305,7 +305,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", rounds(5))
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(texts: Path, calls: int, number: int) -> None:
     """Two kills, each at a random call, between which the file changes; then a whole scrape."""
     chance = random.Random(number)

@@ -1,7 +1,6 @@
 """Followers of leaders, the cohort that they make, and its posts, read from the simulated X through the real tweepy."""
 
 import csv
-import os
 import random
 import re
 from collections import Counter
@@ -17,7 +16,7 @@ from mynah.errors import MynahError
 from scrapers.cohort import gather
 from scrapers.scrape import scrape
 from simulators.x.world import World
-from tests.scrapers.kill import killed, was_killed
+from tests.scrapers.kill import killed, rounds, was_killed
 from tests.scrapers.x.conftest import Birds, Counted, wrote
 from tests.x import post
 
@@ -182,7 +181,7 @@ def test_the_cap_ends_it_and_it_goes_on_from_there(birds: Start) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("within_a_day")
 @pytest.mark.timeout(1500)  # it may wait
-@pytest.mark.parametrize("number", range(int(os.environ.get("MYNAH_TEST_KILLS", "5"))))
+@pytest.mark.parametrize("number", rounds(5))
 def test_killed_it_ends_as_if_undisturbed(birds: Start, number: int) -> None:
     bill = Counted()
     follows = {"anna": range(60), "ben": range(40, 110), "carl": range(50, 55), "dora": range(45, 52)}

@@ -22,7 +22,7 @@ from scrapers.scrape import Scraped, scrape
 from scrapers.telegram import client
 from simulators.telegram.handshake import PUBLIC_PEM
 from simulators.telegram.server import Telegram, post, serving
-from tests.scrapers.kill import killed, was_killed
+from tests.scrapers.kill import killed, rounds, was_killed
 
 
 @pytest.fixture(scope="module")
@@ -257,11 +257,12 @@ def test_a_bot_without_a_session_needs_no_login(tmp_path: Path, environment: dic
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", rounds(1))
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(
-    there: Telegram, environment: dict[str, str], tmp_path: Path, session: str
+    number: int, there: Telegram, environment: dict[str, str], tmp_path: Path, session: str
 ) -> None:
     """Kills at random calls; meanwhile there are new posts. No page is asked for twice once it is kept."""
-    chance = random.Random(10)
+    chance = random.Random(10 + number)
     environment |= {"TELEGRAM_SESSION": session}
     bot, settings = bot_of(tmp_path, environment)
     there.channels["bugurt"] = [post(id, f"text {id}") for id in range(1, 1001)]

@@ -21,7 +21,7 @@ from scrapers.page import Context
 from scrapers.scrape import Scraped, scrape
 from scrapers.telegram.preview import read_page
 from tests.loopback import served_by
-from tests.scrapers.kill import killed, was_killed
+from tests.scrapers.kill import killed, rounds, was_killed
 
 PER_PAGE = 20
 POST = """\
@@ -234,7 +234,7 @@ def test_pages_as_telegram_sends_them(shared: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", rounds(2))
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(
     tmp_path: Path, url: str, channel: Channel, number: int
 ) -> None:

@@ -1,6 +1,5 @@
 """A scrape of X that is killed (-9) at any moment. MYNAH_TEST_KILLS=50 has fifty killed, instead of five of each."""
 
-import os
 import random
 from collections.abc import Callable
 
@@ -8,11 +7,11 @@ import pytest
 
 from mynah.database import spend
 from mynah.settings import Settings
-from tests.scrapers.kill import killed, was_killed
+from tests.scrapers.kill import killed, rounds, was_killed
 from tests.scrapers.x.conftest import Birds, Counted, wrote
 from tests.x import post, world_of
 
-NUMBERS = range(int(os.environ.get("MYNAH_TEST_KILLS", "5")))
+NUMBERS = rounds(5)
 CALLS = 100_000  # of functions: nearly all of an undisturbed scrape
 Start = Callable[..., Birds]
 

@@ -150,6 +150,7 @@ def test_a_client_that_goes_ends_its_request(port: int, both: Server) -> None:
     assert "cancelled" in both.log.read_text()
 
 
+@pytest.mark.slow
 def test_what_runs_is_finished_when_the_server_ends(model_folder: Path, tmp_path: Path) -> None:
     port = free_port()
     with running(model_folder, tmp_path, "--grpc-port", str(port)) as server:

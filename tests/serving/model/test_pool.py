@@ -178,6 +178,7 @@ def test_an_engine_that_ends_is_of_no_harm_to_others(two: Server) -> None:
     two.wait_until(lambda: two.post("/openai/v1/completions", {"model": NAME, "max_tokens": 5}).is_success)
 
 
+@pytest.mark.slow
 def test_memory_is_kept_and_none_goes_that_writes(bucket: Path, address: str, tmp_path: Path) -> None:
     """There is room for one of the two."""
     with pool(tmp_path, bucket, address, "--memory-gb", "0.2", NAME, OWL) as server:
@@ -209,6 +210,7 @@ def test_memory_is_kept_and_none_goes_that_writes(bucket: Path, address: str, tm
         assert server.metric("mynah_models_loaded") == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_becomes_current_is_taken_up_under_load(
     bucket: Path, untrained: Path, address: str, database: Connection, tmp_path: Path
 ) -> None:
@@ -259,6 +261,7 @@ def test_a_model_that_becomes_current_is_taken_up_under_load(
             make_current(database, NAME, MODEL_ID)
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_says_so_and_the_one_before_it_goes_on(
     bucket: Path, untrained: Path, address: str, database: Connection, tmp_path: Path
 ) -> None:
