@@ -103,6 +103,8 @@ class Batch:
         self.scorer: Scorer | None = None
         self.waiting: deque[list[tuple[int, Sample]]] = deque()
         """Requests whose turn has not come."""
+        self.together = False
+        """Whether the last turn was that of those who share a batch."""
         self.texts: dict[int, _Text] = {}
         with _phase(pipe, "importing OpenVINO"):
             # OpenVINO reports its use to a server through this package, and does without where it is missing.
@@ -144,16 +146,21 @@ class Batch:
     def begin(self) -> list[Refused]:
         """Begin the texts of each request whose turn it is; returns those that cannot be written.
 
-        In the order in which they came: none is overtaken for ever. One that wants to be alone waits until the batch is
-        empty, and those behind it wait for it.
+        Those that want to be alone and the others take turns: one of the first kind, then all of the second that wait
+        by then, so that none waits for ever. While one waits to be alone, nobody joins the batch.
         """
         refused: list[Refused] = []
-        while self.waiting:
-            alone = any(sample.alone for _, sample in self.waiting[0])
-            if self.busy and (alone or any(text.sample.alone for text in self.texts.values())):
+        while self.waiting and not any(text.sample.alone for text in self.texts.values()):
+            alone = [request for request in self.waiting if any(sample.alone for _, sample in request)]
+            others = [request for request in self.waiting if request not in alone]
+            if self.busy and alone:
                 break
-            for id, sample in self.waiting.popleft():
-                refused += self.add(id, sample)
+            turn = alone[:1] if alone and (self.together or not others) else others
+            self.together = turn is others
+            for request in turn:
+                self.waiting.remove(request)
+                for id, sample in request:
+                    refused += self.add(id, sample)
         return refused
 
     def add(self, id: int, sample: Sample) -> list[Refused]:
