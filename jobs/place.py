@@ -11,6 +11,7 @@ from typing import Protocol
 from jobs.local_server import serving
 from mynah.database import served
 from mynah.database.connection import Connection
+from mynah.model_name import versioned
 
 
 class Place(Protocol):
@@ -41,25 +42,15 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True)
-class ThisMachine:
-    """A place where nothing is to be changed: `mynah serve` goes by the current model whenever it starts."""
+class _ByPostgres:
+    """A place where nothing is to be changed: its servers go by the current model in Postgres."""
 
     connection: Connection
     bot: str
-    keys: Sequence[str] = ()
-
-    @property
-    def address(self) -> str | None:
-        return None
 
     def serving(self) -> str | None:
         current = served.current(self.connection, self.bot)
         return current.model if current else None
-
-    @contextmanager
-    def beside(self, model: str) -> Iterator[tuple[str, str]]:
-        with serving(self.bot, model) as address:
-            yield address, self.bot
 
     def change(self, model: str) -> None: ...
 
@@ -69,27 +60,28 @@ class ThisMachine:
 
 
 @dataclass(frozen=True)
-class Pool:
-    """A server of many bots (serve.mode pool), or one that is there for as long as it is asked (none).
+class ThisMachine(_ByPostgres):
+    """`mynah serve` on this machine, whenever it is started."""
 
-    It loads any model by its id, and goes by what is current in Postgres.
-    """
-
-    connection: Connection
-    bot: str
-    address: str
     keys: Sequence[str] = ()
 
-    def serving(self) -> str | None:
-        current = served.current(self.connection, self.bot)
-        return current.model if current else None
+    @property
+    def address(self) -> str | None:
+        return None
 
     @contextmanager
     def beside(self, model: str) -> Iterator[tuple[str, str]]:
-        yield self.address, f"{self.bot}@{model}"
+        with serving(self.bot, model) as address:
+            yield address, self.bot
 
-    def change(self, model: str) -> None: ...
 
-    def put_back(self, model: str | None) -> None: ...
+@dataclass(frozen=True)
+class Pool(_ByPostgres):
+    """A server of many bots (serve.mode pool), or one that is there for as long as it is asked (none)."""
 
-    def clean_up(self) -> None: ...
+    address: str
+    keys: Sequence[str] = ()
+
+    @contextmanager
+    def beside(self, model: str) -> Iterator[tuple[str, str]]:
+        yield self.address, versioned(self.bot, model)

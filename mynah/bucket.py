@@ -20,6 +20,7 @@ with its size and hash: without a manifest the folder does not exist.
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from pyarrow import fs
 from mynah.errors import MynahError, UsageError
 
 MANIFESTS = {"datasets": "dataset.json", "models": "model.json"}
+_ID_TIME = "%Y%m%dT%H%M%S"
+_ID = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{8}", re.ASCII)
 _COPY_CHUNK = 8 << 20  # bytes read at once while copying and hashing
 
 
@@ -264,7 +267,16 @@ def new_id(inputs: Any) -> str:
 
     `inputs` is JSON data; equal inputs give an equal ending, so finished work is recognised.
     """
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{fingerprint(inputs)}"
+    return f"{datetime.now(UTC):{_ID_TIME}}-{fingerprint(inputs)}"
+
+
+def time_of(id: str) -> int | None:
+    """When the thing was made that has this id: Unix time. None where it is no id."""
+    found = _ID.fullmatch(id)
+    try:
+        return int(datetime.strptime(found[1], _ID_TIME).replace(tzinfo=UTC).timestamp()) if found else None
+    except ValueError:  # the 32nd of a month
+        return None
 
 
 def fingerprint(inputs: Any) -> str:

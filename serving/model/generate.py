@@ -11,11 +11,12 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from mynah.model_name import versioned
 from serving.model.body import read_body
 from serving.model.errors import RequestError
 from serving.model.folder import ServedModel
 from serving.model.messages import Event, Token
-from serving.model.models import Models, versioned
+from serving.model.models import Models
 from serving.model.sampling import Prompt, Sampling, read_fields
 from serving.model.stream import stream_response
 

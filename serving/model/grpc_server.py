@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 from grpc import aio
@@ -19,11 +19,12 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.infer_type import to_http_parameters
 
 from mynah.errors import MynahError
+from mynah.model_name import versioned
 from serving.model import metrics, request_id
 from serving.model.dataplane import TextPlane
 from serving.model.errors import RequestError
 from serving.model.keys import is_known
-from serving.model.models import Models, versioned
+from serving.model.models import Models
 from serving.model.repository import Repository
 from serving.model.sampling import Sampling
 from serving.model.transport import DRAIN_SECONDS
@@ -43,86 +44,20 @@ STATUSES = {
 # A parameter of this protocol is a truth value, a whole number or a string. These are written as strings.
 FRACTIONS = tuple(name for name, field in Sampling.model_fields.items() if field.annotation is float)
 OPEN = ("ServerLive", "ServerReady")  # need no key, as over HTTP
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
 
 
-class Servicer(grpc_predict_v2_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc] # has no types
-    """Answers each call of the protocol."""
+def answered(method: Callable[["Servicer", Any], Awaitable[Any]]) -> Callable[["Servicer", Any, Any], Awaitable[Any]]:
+    """A call of the protocol: an error ends it with a status and one line."""
+    call = method.__name__
 
-    def __init__(self, plane: TextPlane, repository: Repository, keys: Sequence[str]) -> None:
-        self._plane = plane
-        self._repository = repository
-        self._keys = keys
-
-    async def ServerLive(self, request: Any, context: Any) -> Any:
-        return pb.ServerLiveResponse(live=True)
-
-    async def ServerReady(self, request: Any, context: Any) -> Any:
-        async def ready(_: Any) -> Any:
-            return pb.ServerReadyResponse(ready=await self._plane.ready())
-
-        return await self._answer("ServerReady", ready, request, context)
-
-    async def ServerMetadata(self, request: Any, context: Any) -> Any:
-        async def about(_: Any) -> Any:
-            told = self._plane.metadata()
-            return pb.ServerMetadataResponse(name=told["name"], version=told["version"], extensions=told["extensions"])
-
-        return await self._answer("ServerMetadata", about, request, context)
-
-    async def ModelReady(self, request: Any, context: Any) -> Any:
-        async def ready(asked: Any) -> Any:
-            return pb.ModelReadyResponse(ready=await self._plane.model_ready(_name(asked.name, asked.version)))
-
-        return await self._answer("ModelReady", ready, request, context)
-
-    async def ModelMetadata(self, request: Any, context: Any) -> Any:
-        async def about(asked: Any) -> Any:
-            told = await self._plane.model_metadata(_name(asked.name, asked.version))
-            return pb.ModelMetadataResponse(
-                **{key: told[key] for key in ("name", "versions", "platform", "inputs", "outputs")}
-            )
-
-        return await self._answer("ModelMetadata", about, request, context)
-
-    async def ModelInfer(self, request: Any, context: Any) -> Any:
-        async def infer(asked: Any) -> Any:
-            try:
-                read = InferRequest.from_grpc(asked)
-            except (*MALFORMED, InvalidInput, TypeError, LookupError, AttributeError) as error:
-                raise RequestError(400, f"inputs: not as the protocol has it: {error}", "inputs") from None
-            read.parameters = _parameters(to_http_parameters(asked.parameters))
-            answer, _ = await self._plane.infer(_name(asked.model_name, asked.model_version), read)
-            return answer.to_grpc()
-
-        return await self._answer("ModelInfer", infer, request, context)
-
-    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
-        async def load(asked: Any) -> Any:
-            await self._repository.load(asked.model_name)
-            return pb.RepositoryModelLoadResponse(model_name=asked.model_name, isLoaded=True)
-
-        return await self._answer("RepositoryModelLoad", load, request, context)
-
-    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
-        async def unload(asked: Any) -> Any:
-            await self._repository.unload(asked.model_name)
-            return pb.RepositoryModelUnloadResponse(model_name=asked.model_name, isUnloaded=True)
-
-        return await self._answer("RepositoryModelUnload", unload, request, context)
-
-    async def _answer(
-        self, call: str, what: Callable[[Asked], Awaitable[Answer]], asked: Asked, context: Any
-    ) -> Answer | None:
-        """What `what` makes of `asked`; an error ends the call with a status and one line."""
+    async def handle(self: "Servicer", asked: Any, context: Any) -> Any:
         given = dict(context.invocation_metadata() or ())
         request_id.adopt(str(given.get("x-request-id", "")))
         begin, status = time.monotonic(), 500
         try:
-            if self._keys and call not in OPEN and not is_known(str(given.get("authorization", "")), self._keys):
+            if self.keys and call not in OPEN and not is_known(str(given.get("authorization", "")), self.keys):
                 raise RequestError(401, "a key is needed: send authorization: Bearer KEY", code="invalid_api_key")
-            answer = await what(asked)
+            answer = await method(self, asked)
             status = 200
             return answer
         except RequestError as error:
@@ -139,7 +74,60 @@ class Servicer(grpc_predict_v2_pb2_grpc.GRPCInferenceServiceServicer):  # type: 
             if call not in OPEN:
                 metrics.REQUESTS.labels(status).inc()
                 metrics.SECONDS.observe(time.monotonic() - begin)
-        return None
+
+    return handle
+
+
+class Servicer(grpc_predict_v2_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc] # has no types
+    """Answers each call of the protocol."""
+
+    def __init__(self, plane: TextPlane, repository: Repository, keys: Sequence[str]) -> None:
+        self.plane = plane
+        self.repository = repository
+        self.keys = keys
+
+    @answered
+    async def ServerLive(self, asked: Any) -> Any:
+        return pb.ServerLiveResponse(live=True)
+
+    @answered
+    async def ServerReady(self, asked: Any) -> Any:
+        return pb.ServerReadyResponse(ready=await self.plane.ready())
+
+    @answered
+    async def ServerMetadata(self, asked: Any) -> Any:
+        told = self.plane.metadata()
+        return pb.ServerMetadataResponse(name=told["name"], version=told["version"], extensions=told["extensions"])
+
+    @answered
+    async def ModelReady(self, asked: Any) -> Any:
+        return pb.ModelReadyResponse(ready=await self.plane.model_ready(_name(asked.name, asked.version)))
+
+    @answered
+    async def ModelMetadata(self, asked: Any) -> Any:
+        told = await self.plane.model_metadata(_name(asked.name, asked.version))
+        fields = ("name", "versions", "platform", "inputs", "outputs")
+        return pb.ModelMetadataResponse(**{key: told[key] for key in fields})
+
+    @answered
+    async def ModelInfer(self, asked: Any) -> Any:
+        try:
+            read = InferRequest.from_grpc(asked)
+        except (*MALFORMED, InvalidInput, TypeError, LookupError, AttributeError) as error:
+            raise RequestError(400, f"inputs: not as the protocol has it: {error}", "inputs") from None
+        read.parameters = _parameters(to_http_parameters(asked.parameters))
+        answer, _ = await self.plane.infer(_name(asked.model_name, asked.model_version), read)
+        return answer.to_grpc()
+
+    @answered
+    async def RepositoryModelLoad(self, asked: Any) -> Any:
+        await self.repository.load(asked.model_name)
+        return pb.RepositoryModelLoadResponse(model_name=asked.model_name, isLoaded=True)
+
+    @answered
+    async def RepositoryModelUnload(self, asked: Any) -> Any:
+        await self.repository.unload(asked.model_name)
+        return pb.RepositoryModelUnloadResponse(model_name=asked.model_name, isUnloaded=True)
 
 
 async def start(models: Models, keys: Sequence[str], host: str, port: int) -> Callable[[], Awaitable[None]]:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mynah.model_name import VERSION
 from serving.model.engine import Engine, Options
 from serving.model.errors import RequestError
 from serving.model.folder import ServedModel, read_model
 
 logger = logging.getLogger("serving")
-
-VERSION = "@"  # NAME@ID is a version of NAME, wherever a name is taken
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,3 @@ def no_version(name: str, id: str, current: str) -> RequestError:
     """404: there is no such version of a model that is there."""
     message = f"no version {id} of {name} here; this server has {current}"
     return RequestError(404, message, "model_version", "model_not_found")
-
-
-def versioned(name: str, version: str | None) -> str:
-    """NAME@ID, where a route names a version."""
-    return name if version is None else f"{name}{VERSION}{version}"

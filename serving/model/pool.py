@@ -8,22 +8,22 @@ so that its memory is given back whole.
 import asyncio
 import contextlib
 import logging
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mynah.bucket import time_of
 from mynah.errors import MynahError
+from mynah.model_name import VERSION
 from serving.model import metrics
 from serving.model.current import Current
 from serving.model.engine import Engine, Options
 from serving.model.errors import RequestError
 from serving.model.folder import OPENVINO, read_model
-from serving.model.models import VERSION, Known, TextModel, no_version, not_found
+from serving.model.models import Known, TextModel, no_version, not_found
 
 logger = logging.getLogger("serving")
 
@@ -32,7 +32,6 @@ WAITING = 64  # requests at most that wait for one model
 AGAIN = 30.0  # seconds until a model that could not be loaded is tried again
 LOOK = 1.0  # seconds between two looks at the memory, and for models that have become current
 PROCESS, TIMES = 150 << 20, 2.5  # what a model is thought to take, before it is measured: bytes, and its weights' size
-ID = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{8}")
 Key = tuple[str, str]
 """A bot, and a model's id."""
 
@@ -110,7 +109,7 @@ class Pool:
         if bot not in models:
             self._current.check()
             raise not_found(bot, sorted(models))
-        if id and not ID.fullmatch(id):
+        if id and time_of(id) is None:
             raise no_version(bot, id, models[bot])
         return self._known(bot, id or models[bot])
 
@@ -151,7 +150,7 @@ class Pool:
             state, reason = ("READY", "") if slot.model else ("LOADING", self._says_loading(slot, bot))
         elif failed := self._failed.get((bot, id)):
             reason = failed[1].message
-        return Known(bot, id, _time_of(id), state, reason)
+        return Known(bot, id, time_of(id) or 0, state, reason)
 
     def _current_slot(self, key: Key) -> _Slot:
         """Of a current model; until it answers, and where it cannot, of the one that was current before it."""
@@ -250,15 +249,24 @@ class Pool:
             message = f"it takes some {new.need / 1e9:.1f} GB, and the server may have {self._memory / 1e9:.1f}"
             raise MynahError(f"{message}: start the server with more --memory-gb")
         give_up = time.monotonic() + WAIT
-        while sum(slot.bytes() for slot in self._slots.values()) > self._memory:
-            idle = [(slot.used, key) for key, slot in self._slots.items() if slot.idle]
-            if idle:
-                await self._drop(min(idle)[1])
-            elif time.monotonic() < give_up:
+        while not await self._kept_to_memory():
+            if time.monotonic() < give_up:
                 await asyncio.sleep(0.05)
             else:
                 message = "all models that are loaded are being asked, and there is no room for another"
                 raise RequestError(503, message, code="busy", retry_after=5)
+
+    async def _kept_to_memory(self) -> bool:
+        """Let go of idle models, the least recently used first, until the rest fits; False where it does not."""
+        while True:
+            slots = list(self._slots.values())
+            # Asking the kernel takes milliseconds a model, in which no request would be read.
+            if await asyncio.to_thread(lambda: sum(slot.bytes() for slot in slots)) <= self._memory:  # noqa: B023
+                return True
+            idle = [(slot.used, key) for key, slot in self._slots.items() if slot.idle]
+            if not idle:
+                return False
+            await self._drop(min(idle)[1])
 
     async def _drop(self, key: Key) -> None:
         slot = self._slots.pop(key, None)
@@ -294,19 +302,9 @@ class Pool:
             elif not new:
                 with contextlib.suppress(RequestError):  # told when it failed
                     self._slot((bot, current)).was_current = True
-        while sum(slot.bytes() for slot in self._slots.values()) > self._memory:
-            idle = [(slot.used, key) for key, slot in self._slots.items() if slot.idle]
-            if not idle:
-                return
-            await self._drop(min(idle)[1])
+        await self._kept_to_memory()
 
     def _in_background(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)  # asyncio keeps no reference of its own
         task.add_done_callback(self._tasks.discard)
-
-
-def _time_of(id: str) -> int:
-    """When a model was made, as its id says: Unix time."""
-    found = ID.fullmatch(id)
-    return int(datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()) if found else 0

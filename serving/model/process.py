@@ -151,8 +151,8 @@ class Batch:
         """
         refused: list[Refused] = []
         while self.waiting and not any(text.sample.alone for text in self.texts.values()):
-            alone = [request for request in self.waiting if any(sample.alone for _, sample in request)]
-            others = [request for request in self.waiting if request not in alone]
+            alone = [request for request in self.waiting if _is_alone(request)]
+            others = [request for request in self.waiting if not _is_alone(request)]
             if self.busy and alone:
                 break
             turn = alone[:1] if alone and (self.together or not others) else others
@@ -306,6 +306,10 @@ class Batch:
     def _too_small(self, id: int) -> Refused:
         what = f"the key-value cache of {self.cache_gb} GB is too small for this request"
         return Refused(id, 400, f"{what}: shorten the prompt, ask for fewer tokens, or serve with a larger --cache-gb")
+
+
+def _is_alone(request: list[tuple[int, Sample]]) -> bool:
+    return any(sample.alone for _, sample in request)
 
 
 @contextlib.contextmanager

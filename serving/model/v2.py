@@ -13,8 +13,9 @@ from fastapi import APIRouter, Request, Response
 from kserve import InferOutput, InferRequest, InferResponse
 from kserve.errors import InferenceError
 
+from mynah.model_name import versioned
 from serving.model.errors import RequestError
-from serving.model.models import TextModel, versioned
+from serving.model.models import TextModel
 from serving.model.sampling import Sampling, read_fields
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from mynah.bucket import Bucket, fingerprint, new_id
+from mynah.bucket import Bucket, fingerprint, new_id, time_of
 from mynah.errors import MynahError, UsageError
 
 
@@ -137,3 +137,10 @@ def test_ids_sort_by_time_and_end_in_what_they_are_made_of() -> None:
     assert first.endswith(fingerprint({"a": 1, "b": 2}))
     assert first[-8:] == second[-8:]
     assert new_id({"a": 2})[-8:] != first[-8:]
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    assert time_of("20261121T093000-1f2e3d4c") == 1795253400
+    assert abs((time_of(new_id({})) or 0) - time.time()) < 60
+    for other in ("", "1", "../x", "20261121T093000-1f2e3d4", "20261132T093000-1f2e3d4c", "20261121T093000-1F2E3D4C"):
+        assert time_of(other) is None
