@@ -279,6 +279,7 @@ def test_finding_a_finished_model_imports_nothing_heavy():
     assert not {"torch", "ray", "transformers", "matplotlib"} & set(imported)
 
 
+@pytest.mark.slow
 def test_a_training_that_is_stopped_while_ray_starts_leaves_no_process(
     finished: Finished, write_dataset: WriteDataset, settings: Settings, tmp_path: Path
 ):

@@ -1,6 +1,5 @@
 """How a server begins and ends."""
 
-import asyncio
 import json
 import re
 import shutil
@@ -90,32 +89,6 @@ def test_an_engine_that_is_killed_is_started_again_and_not_for_ever(model_folder
         assert "SIGKILL" in lines_of_log[-1]
         assert sum("it is started again" in line for line in lines_of_log) == RESTARTS
         assert "Traceback" not in server.log.read_text()
-
-
-def test_a_server_that_is_busy_says_when_to_come_back(model_folder: Path, tmp_path: Path) -> None:
-    """Five hundred at once: each is answered or refused, and then all is as before."""
-    with running(model_folder, tmp_path, "--queue", "16") as server:
-        server.wait_until(server.is_ready)
-        body = {"model": NAME, "prompt": "tick", "max_tokens": 12, **GREEDY}
-
-        async def ask() -> list[httpx.Response]:
-            limits = httpx.Limits(max_connections=200)
-            async with httpx.AsyncClient(base_url=server.url, timeout=120, limits=limits) as client:
-                return await asyncio.gather(*(client.post(COMPLETIONS, json=body) for _ in range(500)))
-
-        answers = asyncio.run(ask())
-        assert {answer.status_code for answer in answers} == {200, 429}
-        texts = {answer.json()["choices"][0]["text"] for answer in answers if answer.is_success}
-        assert len(texts) == 1
-        for answer in answers:
-            if answer.status_code == 429:
-                assert 1 <= int(answer.headers["retry-after"]) <= 60
-                assert answer.json()["error"]["code"] == "busy"
-                assert re.search(
-                    r"\d+ texts are written or wait: ask again in \d+ s", answer.json()["error"]["message"]
-                )
-        assert server.running() == 0
-        assert server.post(COMPLETIONS, body).is_success
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
