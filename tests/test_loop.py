@@ -102,7 +102,7 @@ def test_from_texts_to_a_post_though_killed_in_every_step_and_again(folder: Path
     assert more["model"]["id"] == report["model"]["id"]
     assert more["tweets"]["posted"] == len(posts) + 2
     # A bot without a server has one for as long as it generates.
-    alone = start(folder, "generate", "demo", "--set", "serve.mode=none", "--json", DATABASE_URL=database_url)
+    alone = start(folder, "generate", "demo", "--set", "bots.demo.serve.mode=none", "--json", DATABASE_URL=database_url)
     generated = json.loads(alone.communicate()[0])
     assert (generated["model"], generated["written"]) == (report["model"]["id"], 30)
     status = start(folder, "status", "demo", "--json", DATABASE_URL=database_url).communicate()[0]

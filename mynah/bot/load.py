@@ -61,6 +61,8 @@ def _first_error(error: ValidationError, path: Path, lines: dict[SetPath, int], 
         *first.get("ctx", {}).get("at", ()),
     )
     origin = next((origins[where[:n]] for n in range(len(where), 0, -1) if where[:n] in origins), None)
+    if origin is None and where not in lines:  # a key above the one that was set, which the file does not have
+        origin = next((said for path, said in origins.items() if path[: len(where)] == where), None)
     if origin is None:
         line = next((lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in lines), 1)
         origin = f"{path}:{line}"

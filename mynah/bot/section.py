@@ -83,10 +83,15 @@ class Section(BaseModel):
     def _name_unknown_key(cls, data: Any) -> Any:
         for key in data if isinstance(data, dict) else ():
             if key not in cls.model_fields:
-                near = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]}?" if near else "known: " + ", ".join(cls.model_fields)
+                hint = cls._meant(str(key))
                 raise PydanticCustomError("unknown_key", "unknown key; {hint}", {"hint": hint, "at": (str(key),)})
         return data
+
+    @classmethod
+    def _meant(cls, key: str) -> str:
+        """What to write instead of an unknown key."""
+        near = difflib.get_close_matches(key, cls.model_fields, n=1, cutoff=0.5)
+        return f"did you mean {near[0]}?" if near else "known: " + ", ".join(cls.model_fields)
 
 
 class Scheduled(Section):

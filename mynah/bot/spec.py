@@ -93,6 +93,10 @@ class BotFile(Section):
     bots: dict[Name, BotSpec] = Field(min_length=1, max_length=1)
     """The bot by its name; one bot per file."""
 
+    @classmethod
+    def _meant(cls, key: str) -> str:
+        return f"did you mean bots.NAME.{key}?" if key in BotSpec.model_fields else super()._meant(key)
+
 
 class Bot(BotSpec):
     """A bot together with its name."""
