@@ -150,7 +150,7 @@ def test_scrape_and_dataset_tell_people_and_machines(folder: Path) -> None:
     [
         (["scrape", "nobody"], 2, "no bot named nobody: bots/nobody.yaml does not exist; bots/ has: demo"),
         (["scrape", "demo", "--set", "bots.demo.clena=1"], 2, "unknown key; did you mean clean?"),
-        (["scrape", "demo", "--set", "serve.mode=none"], 2, "--set serve.mode=none: serve: unknown key; did you mean b"),
+        (["scrape", "demo", "--set", "serve.mode=none"], 2, "serve: unknown key; did you mean bots.NAME.serve?"),
         (["scrape", "demo", "--set", "bots.demo.sources.quotes.url=gone.txt"], 1, "gone.txt: no such file"),
         (["clean", "demo"], 1, "has no documents yet: run `mynah scrape demo`"),
         (["dataset", "demo"], 1, "has no documents yet: run `mynah scrape demo`"),
