@@ -33,14 +33,14 @@ class Generated:
         )
 
 
-def generate(bot: Bot, settings: Settings, address: str) -> Generated:
+def generate(bot: Bot, settings: Settings, address: str, asleep: float = 0) -> Generated:
     """Generate `samples` texts for each prompt through the endpoint at `address` and store them.
 
-    The best `judge.approve_best` of them are approved at once. No connection to Postgres is held meanwhile. Raises
-    MynahError where the endpoint gives no answer.
+    The best `judge.approve_best` of them are approved at once. No connection to Postgres is held meanwhile. An endpoint
+    that is not there is waited for, for `asleep` seconds. Raises MynahError where it gives no answer.
     """
     with endpoint.client(address, settings.api_keys) as client:
-        model = endpoint.serving_model(client, bot.name, endpoint.WAIT)
+        model = endpoint.serving_model(client, bot.name, endpoint.WAIT, asleep)
         with settings.connect() as connection:  # before the model works for minutes: is there a database at all?
             current = served.current(connection, bot.name)
         if current and current.model != model:
@@ -56,7 +56,7 @@ def generate(bot: Bot, settings: Settings, address: str) -> Generated:
         written = 0
         with progress("generating", wanted) as advance:
             for prompt in prompts:
-                for completion in endpoint.completions(client, bot.name, prompt, bot.generate):
+                for completion in endpoint.completions(client, bot.name, prompt, bot.generate, asleep):
                     written += 1
                     tweet = _judged(bot, prompt, completion, model, copied)
                     if tweet.text:

@@ -56,21 +56,26 @@ def train_on_kubernetes(
 
 @click.command(epilog="Example: mynah generate fortune --endpoint http://127.0.0.1:8080")
 @click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
+@click.option("--wake", is_flag=True, help="Ask for a server that sleeps (serve.replicas 0), and wait for it.")
 @verb
-def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str | None) -> None:
+def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str | None, wake: bool) -> None:
     """Ask the served model for texts; judge and store them.
 
     For a bot with `serve: {mode: none}`, a server is started for it, where no endpoint is named.
     """
     from jobs.generate import generate
+    from mynah.database.wanted import wanted
+    from mynah.endpoint import AWAKE_WITHIN
 
     loaded, settings = load(bot, overrides)
     with ExitStack() as server:
+        if wake:
+            server.enter_context(wanted(settings.connect, loaded.name, "generate"))
         if loaded.serve.mode == "none" and not (endpoint or settings.environment.get("MYNAH_ENDPOINT")):
             from jobs.local_server import serving
 
             endpoint = server.enter_context(serving(loaded.name))
-        generated = generate(loaded, settings, endpoint or settings.endpoint)
+        generated = generate(loaded, settings, endpoint or settings.endpoint, AWAKE_WITHIN if wake else 0)
     show(generated, as_json)
 
 
@@ -230,15 +235,18 @@ def _place(
 ) -> "Iterator[tuple[Bot, Bucket, Connection, Place]]":
     """The bot, and where its model is served: in the cluster, or on this machine."""
     from jobs.place import Pool, ThisMachine
+    from mynah.database.wanted import wanted
 
     loaded, settings = load(bot, overrides)
-    with settings.connect() as connection:
+    with settings.connect() as connection, ExitStack() as server:
         place: Place = ThisMachine(connection, loaded.name, settings.api_keys)
         if cluster and loaded.serve.mode != "own":
             place = Pool(connection, loaded.name, settings.endpoint, settings.api_keys)
         elif cluster:
             from jobs.kubernetes.rollout import InferenceService
 
+            if not loaded.serve.replicas:  # it is asked, and seen to come up with the new model
+                server.enter_context(wanted(settings.connect, loaded.name, "promote"))
             place = InferenceService(cluster, loaded, settings.bucket, settings.api_keys)
         yield loaded, settings.bucket, connection, place
 

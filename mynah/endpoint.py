@@ -21,6 +21,7 @@ EMPTY_ANSWERS = 3  # answers without a text, one after the other, until the endp
 BUSY = (429, 503)  # statuses of a server that may say when to come back
 WAIT = 180.0  # seconds, all in all, for a server that is busy or still loads its model
 PAUSE = 0.5  # seconds at least between two requests of one wait
+AWAKE_WITHIN = 600.0  # seconds for a server that sleeps: KEDA sees that it is wanted, a pod starts and loads its model
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,14 @@ def client(endpoint: str, keys: Sequence[str] = (), timeout: httpx.Timeout = TIM
     return httpx.Client(base_url=endpoint, headers=headers, timeout=timeout, transport=transport)
 
 
-def serving_model(client: httpx.Client, name: str, wait: float = 0) -> str:
+def serving_model(client: httpx.Client, name: str, wait: float = 0, asleep: float = 0) -> str:
     """The id of the model that the endpoint serves under `name`.
 
-    `wait`: seconds for a server that says when to come back. Raises MynahError where it serves none.
+    `wait`: seconds for a server that says when to come back. `asleep`: seconds for one that is not there yet. Raises
+    MynahError where it serves none.
     """
     try:
-        response = _ask(client, "GET", f"/v2/models/{name}", None, wait)
+        response = _ask(client, "GET", f"/v2/models/{name}", None, wait, asleep)
     except httpx.TransportError as error:
         raise MynahError(
             f"endpoint {client.base_url} gives no answer ({error}): start it with `mynah serve {name}`, "
@@ -69,8 +71,10 @@ def serving_model(client: httpx.Client, name: str, wait: float = 0) -> str:
         raise MynahError(f"endpoint {client.base_url} is no model server: it {_says(response)}") from None
 
 
-def completions(client: httpx.Client, name: str, prompt: str, ask: "Generate") -> Iterator[Completion]:
-    """`ask.samples` texts that follow `prompt`, as they come.
+def completions(
+    client: httpx.Client, name: str, prompt: str, ask: "Generate", asleep: float = 0
+) -> Iterator[Completion]:
+    """`ask.samples` texts that follow `prompt`, as they come. `asleep`: seconds for a server that is not there.
 
     Raises MynahError where the endpoint breaks off, errs, or goes on answering without a text.
     """
@@ -83,7 +87,7 @@ def completions(client: httpx.Client, name: str, prompt: str, ask: "Generate") -
         asked = {**sampling, "n": min(missing, ASK)}
         try:
             body = {"model": name, "prompt": prompt, "seed": seed, **asked}
-            response = _ask(client, "POST", "/openai/v1/completions", body, WAIT)
+            response = _ask(client, "POST", "/openai/v1/completions", body, WAIT, asleep)
         except httpx.TransportError as error:
             raise MynahError(f"endpoint {client.base_url} broke off: {error or type(error).__name__}") from None
         if response.is_error:
@@ -103,10 +107,26 @@ def completions(client: httpx.Client, name: str, prompt: str, ask: "Generate") -
         missing -= len(texts)
 
 
-def _ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None, wait: float) -> httpx.Response:
-    """The endpoint's answer; of a busy one that says when to come back, the answer then, within `wait` seconds."""
+def _ask(
+    client: httpx.Client, method: str, path: str, body: dict[str, Any] | None, wait: float, asleep: float
+) -> httpx.Response:
+    """The endpoint's answer.
+
+    One that is busy and says when to come back is asked again within `wait` seconds; one that cannot be reached, within
+    `asleep` seconds.
+    """
+    give_up, said_so = time.monotonic() + asleep, False
     while True:
-        response = client.request(method, path, json=body)
+        try:
+            response = client.request(method, path, json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if time.monotonic() >= give_up:
+                raise
+            if not said_so:
+                print(f"endpoint {client.base_url} sleeps: waiting for it", file=sys.stderr, flush=True)
+                said_so = True
+            time.sleep(PAUSE)
+            continue
         said = retry_after(response) if response.status_code in BUSY else None
         if said is None or (pause := max(PAUSE, said)) > wait:
             return response

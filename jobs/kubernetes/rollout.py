@@ -28,6 +28,7 @@ from mynah.errors import MynahError
 CANARY = "canary"
 NONE_YET = "none"  # the folder that an installation begins with
 READY_WITHIN = 600.0  # seconds for a pod to fetch, load and warm up a model
+AWAKE_WITHIN = 60.0  # seconds for the model that serves, where it slept; the canary's start took as long already
 FORGOTTEN_WITHIN = 60.0  # seconds for an old pod to be asked no more
 BY_SIGNAL = 128  # exit statuses from here on: somebody else ended it, for want of memory or of a node
 HOPELESS = 3  # restarts for reasons outside the model
@@ -71,6 +72,8 @@ class InferenceService:
         try:
             self._patch({"canary": [{"trafficPercent": 0, "predictor": predictor}]})
             self._wait(f"{name}-{CANARY}-predictor", uri, CANARY)
+            if not self.bot.serve.replicas:
+                self._wait_awake()
             yield f"http://{name}-{CANARY}-predictor", name
         except BaseException:
             with contextlib.suppress(MynahError):  # the next run removes it
@@ -106,16 +109,18 @@ class InferenceService:
         Raises JudgedBad where the model server fails by itself, MynahError where it is not ready in time.
         """
         deadline = time.monotonic() + READY_WITHIN
-        why = "KServe made no Deployment of it"
+        why = ""
         while True:
             failure = None
             try:
-                if self._is_rolled_out(deployment, uri):
+                lacks = self._lacks(deployment, uri)
+                if not lacks:
                     return
+                why = lacks
                 selector = f"mynah/bot={self.bot.name},app.kubernetes.io/component={component}"
                 pods = (pod for pod in self.cluster.pods(selector) if uri in str(pod.spec.init_containers))
                 if pod := next(pods, None):
-                    why = waits_for(pod) or "its pod starts"
+                    why = waits_for(pod) or why
                     failure = self._failure(pod)
             except MynahError as error:
                 why = str(error)
@@ -125,7 +130,15 @@ class InferenceService:
                 raise MynahError(f"not ready within {READY_WITHIN:.0f} s: {why}")
             time.sleep(POLL)
 
-    def _is_rolled_out(self, deployment: str, uri: str) -> bool:
+    def _wait_awake(self) -> None:
+        """Wait until the model that serves answers, where it slept; not for ever, for it may be broken."""
+        if self.serving() is None:
+            return
+        with client_of(self.address, self.keys) as client, contextlib.suppress(MynahError):
+            serving_model(client, self.bot.name, asleep=AWAKE_WITHIN)
+
+    def _lacks(self, deployment: str, uri: str) -> str | None:
+        """What a Deployment lacks to serve the model at `uri` with all its pods; None where it lacks nothing."""
         cluster = self.cluster
         with asking(f"Deployment {deployment} in namespace {cluster.namespace}"):
             try:
@@ -134,13 +147,17 @@ class InferenceService:
                 )
             except ApiException as error:
                 if error.status == 404:
-                    return False
+                    return "KServe made no Deployment of it"
                 raise
         if uri not in str(found.spec.template):
-            return False  # KServe has yet to see the change
-        status, wanted = found.status, found.spec.replicas or 1
+            return "KServe has yet to see the change"
+        status, wanted = found.status, found.spec.replicas
+        if not wanted:
+            return f"it sleeps, and KEDA does not wake it: see `kubectl describe scaledobject {self.bot.name}-serving`"
         whole = status.observed_generation == found.metadata.generation and wanted == (status.replicas or 0)
-        return bool(whole and status.updated_replicas == status.available_replicas == wanted)
+        if whole and status.updated_replicas == status.available_replicas == wanted:
+            return None
+        return "its pod starts"
 
     def _failure(self, pod: Any) -> MynahError | None:
         """Why nothing more is to be hoped of a pod: JudgedBad where its model server ended by itself, twice.

@@ -72,6 +72,7 @@ class Pool(Part):
 class Serving(Part):
     api_key_secret: str
     pools: dict[Name, Pool]
+    keda_namespace: str
     gpu_node_selector: dict[str, str]
     gpu_tolerations: list[dict[str, Any]]
 

@@ -20,10 +20,14 @@ class Serve(Section):
     the bot has no model until the next promotion."""
     accelerator: Literal["cpu", "gpu"] = "cpu"
     """cpu: our own runtime, with OpenVINO. gpu: KServe's runtime kserve-huggingfaceserver, with vLLM."""
-    replicas: Annotated[int, Unit("pods")] = Field(default=1, ge=1)
-    """Pods that serve at all times."""
+    replicas: Annotated[int, Unit("pods")] = Field(default=1, ge=0)
+    """Pods that serve at all times. 0, with mode own: none until a `mynah generate` or a promotion asks for one; KEDA
+    starts it then, and callers by HTTP do not wake it."""
+    sleep_after: Annotated[int, Unit("seconds")] = Field(default=900, ge=0)
+    """With replicas 0, how long nobody asks before the pods are ended."""
     max_replicas: Annotated[int | None, Unit("pods")] = Field(default=None, ge=1)
-    """Add pods up to this many while their CPUs are more than 80 % busy. Without it, none are added."""
+    """Add pods up to this many while their CPUs are more than 80 % busy; with replicas 0, while more jobs ask than
+    there are pods. Without it, none are added."""
     cpu: Annotated[Quantity, Unit("cores per pod")] = "250m"
     """Cores that a pod asks for, e.g. 2 or 250m (a quarter of a core). It takes more where the node has them."""
     memory: Annotated[Quantity, Unit("bytes per pod")] = "2Gi"

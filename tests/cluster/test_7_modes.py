@@ -1,4 +1,7 @@
-"""The same bot in a pool, without a server, and with one of its own again: each generates, promotes and posts."""
+"""The same bot in a pool, without a server, with one of its own again, and with one that sleeps.
+
+Each generates and promotes; a pool and no server post too.
+"""
 
 import json
 import time
@@ -19,8 +22,9 @@ Switch = Callable[..., None]
 def switch(release: str, images: dict[str, str]) -> Switch:
     """Let the bot be served in another way."""
 
-    def to(mode: str, **serving: object) -> None:
-        serve = {"mode": mode, "cpu": "100m", **({"pool": "main"} if mode == "pool" else {})}
+    def to(mode: str, pools: object = None, **serve: object) -> None:
+        serve = {"mode": mode, "cpu": "100m", **serve}
+        serving = {"pools": pools} if pools else {}
         flags = ("--set-json", f"bots.{BOT}.serve={json.dumps(serve)}", "--set-json", f"serving={json.dumps(serving)}")
         helm(release, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images), *flags, *WAITING)
 
@@ -50,7 +54,7 @@ def promote(release: str, model: str) -> None:
 def test_a_pool_changes_a_bots_model_under_load(
     release: str, serving: str, other: str, images: dict[str, str], switch: Switch, figures: dict[str, str]
 ) -> None:
-    switch("pool", pools=POOL)
+    switch("pool", pools=POOL, pool="main")
     wait(
         "the bot's own server to go", lambda: not kube.find(release, "pods", _component="serving", **{"mynah/bot": BOT})
     )
@@ -91,4 +95,46 @@ def test_a_server_of_its_own_again(release: str, serving: str, switch: Switch) -
     switch("own")
     promote(release, serving)
     assert kube.serving_model(release) == serving
+    assert f"model {serving} wrote 16 texts" in kube.run_job(release, "generate")
+
+
+def pods(release: str) -> int:
+    """How many pods the bot's predictor has."""
+    return int(kube.get(release, "deployment", f"{BOT}-predictor")["status"].get("replicas", 0))
+
+
+def falls_asleep(release: str) -> None:
+    wait("the bot's server to sleep", lambda: not pods(release))
+    assert not kube.rows(release, "SELECT * FROM wanted WHERE until > now()")
+
+
+def test_a_server_that_sleeps_until_it_is_asked(
+    release: str, serving: str, other: str, switch: Switch, figures: dict[str, str]
+) -> None:
+    if not kube.run("kubectl", "get", "crd", "scaledobjects.keda.sh", "--ignore-not-found").stdout:
+        pytest.skip("this cluster has no KEDA")
+    switch("own", replicas=0, sleep_after=5)
+    falls_asleep(release)
+    begin = time.monotonic()
+    said = kube.run_job(release, "generate")
+    figures["a generate that wakes its server, from its job's creation to its end"] = (
+        f"{time.monotonic() - begin:.0f} s"
+    )
+    assert "sleeps: waiting for it" in said
+    assert f"model {serving} wrote 16 texts" in said
+    falls_asleep(release)
+    begin = time.monotonic()
+    promote(release, other)
+    figures["a promotion while the server sleeps"] = f"{time.monotonic() - begin:.0f} s"
+    assert kube.rows(release, f"SELECT * FROM refused WHERE model = '{other}'") == []
+    falls_asleep(release)
+    kube.mynah("rollback", BOT, *ON, "--namespace", release)
+    assert (kube.current(release), kube.serving_model(release)) == (serving, serving)
+    falls_asleep(release)
+    assert f"model {serving} wrote 16 texts" in kube.run_job(release, "generate")
+
+
+def test_one_that_is_to_sleep_no_more_is_there(release: str, serving: str, switch: Switch) -> None:
+    switch("own")
+    wait("the bot's server", lambda: kube.serving_pods(release))
     assert f"model {serving} wrote 16 texts" in kube.run_job(release, "generate")

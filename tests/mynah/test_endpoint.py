@@ -1,6 +1,9 @@
 """The client of a model server, against a server that answers what a test says."""
 
+import socket
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -170,3 +173,29 @@ def test_nobody_is_there() -> None:
         pytest.raises(MynahError, match="gives no answer .*: start it with `mynah serve demo`"),
     ):
         endpoint.serving_model(client, "demo")
+
+
+def test_one_that_sleeps_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Until it is there: a Service without pods refuses every connection."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    server = threading.Timer(1.0, lambda: HTTPServer(("127.0.0.1", port), Awake).handle_request())
+    server.start()
+    with endpoint.client(f"http://127.0.0.1:{port}") as client:
+        assert endpoint.serving_model(client, "demo", asleep=30) == "m1"
+    server.join()
+    assert capsys.readouterr().err == f"endpoint http://127.0.0.1:{port} sleeps: waiting for it\n"
+
+
+class Awake(BaseHTTPRequestHandler):
+    """It serves m1."""
+
+    def log_message(self, *_: Any) -> None: ...
+
+    def do_GET(self) -> None:
+        body = b'{"versions": ["m1"]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

@@ -5,6 +5,18 @@
 {{- mergeOverwrite $defaults (deepCopy (index .root.Values.bots .name)) | toJson -}}
 {{- end -}}
 
+{{/* The bots whose model server sleeps until it is asked, with spaces between their names. */}}
+{{- define "mynah.sleepers" -}}
+{{- $sleepers := list -}}
+{{- range $name := keys .Values.bots | sortAlpha -}}
+{{- $serve := (include "mynah.bot" (dict "root" $ "name" $name) | fromJson).serve -}}
+{{- if and (eq $serve.mode "own") (eq (int $serve.replicas) 0) -}}
+{{- $sleepers = append $sleepers $name -}}
+{{- end -}}
+{{- end -}}
+{{- join " " $sleepers -}}
+{{- end -}}
+
 {{/* The names of the objects that a release has once. */}}
 {{- define "mynah.name" -}}
 {{ printf "%s-%s" (trunc 35 .root.Release.Name | trimSuffix "-") .part }}

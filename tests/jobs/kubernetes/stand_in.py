@@ -51,6 +51,8 @@ class StandIn:
     """Its spec.canary[0]."""
     answers: str = "none"
     """The model whose pods the Service `demo` sends requests to: the last that was rolled out."""
+    replicas: Callable[[], int] = lambda: 1
+    """How many pods somebody else, such as KEDA, wants for the model that serves."""
     models: dict[str, Model] = field(default_factory=dict)
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What else there is, by its path."""
@@ -92,12 +94,13 @@ class StandIn:
         if "canary" in name and not self.canary:
             return None
         model = _id(self.canary["predictor"]["model"]["storageUri"]) if "canary" in name and self.canary else self.model
-        ready = int(self.behaviour(model).loads)
-        status = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": ready, "availableReplicas": ready}
+        replicas = 1 if "canary" in name else self.replicas()
+        ready = int(self.behaviour(model).loads) and replicas
+        status = {"observedGeneration": 1, "replicas": replicas, "updatedReplicas": ready, "availableReplicas": ready}
         template = {"metadata": {}, "spec": self._pod_spec(model)}
         return {
             "metadata": {"name": name, "generation": 1},
-            "spec": {"replicas": 1, "selector": {}, "template": template},
+            "spec": {"replicas": replicas, "selector": {}, "template": template},
             "status": status,
         }
 

@@ -1,5 +1,6 @@
 """Promotion and rollback of an InferenceService, spoken with over HTTP by the real clients."""
 
+import itertools
 import os
 import re
 import signal
@@ -127,6 +128,45 @@ def test_speed_is_compared_only_with_a_model_that_answers(
     assert "not compared, the model that serves now fails: http://demo" in done.checks["median latency"]
     is_settled(connection, stand_in, NEW)
     assert served.refused(connection, "demo") == {}
+
+
+# --- a model that sleeps
+
+
+@pytest.mark.parametrize("verb", [promote, rollback])
+def test_a_change_waits_until_the_new_model_is_awake(
+    verb: Callable[..., object],
+    bot: Bot,
+    bucket: Bucket,
+    connection: Connection,
+    stand_in: StandIn,
+    history: None,
+) -> None:
+    """KEDA takes its time."""
+    looks = itertools.count()
+    stand_in.replicas = lambda: int(next(looks) > 5)
+    sleeper = bot.model_copy(update={"serve": Serve(replicas=0)})
+    verb(sleeper, bucket, connection, InferenceService(cluster_at(stand_in.url), sleeper, bucket))
+    assert next(looks) > 6
+    is_settled(connection, stand_in, NEW if verb is promote else OLD)
+
+
+def test_a_model_that_nobody_wakes_is_not_held_against_it(
+    bot: Bot,
+    bucket: Bucket,
+    connection: Connection,
+    stand_in: StandIn,
+    history: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rollout, "READY_WITHIN", 0.2)
+    stand_in.replicas = lambda: 0
+    sleeper = bot.model_copy(update={"serve": Serve(replicas=0)})
+    service = InferenceService(cluster_at(stand_in.url), sleeper, bucket)
+    with pytest.raises(MynahError, match="it sleeps, and KEDA does not wake it: see `kubectl describe scaledobject"):
+        promote(sleeper, bucket, connection, service)
+    assert served.refused(connection, "demo") == {}
+    assert stand_in.model == NOW
 
 
 # --- fault 2: refused is what was judged bad, and nothing else
