@@ -8,7 +8,8 @@
 #   make bench PART=startup          how soon the command is there, beside what it cannot do without
 #   make bench PART=listening        how well and how fast sources are read, beside the libraries they rest on
 #   make bench PART=datasets         how fast texts become a dataset, beside datasketch
-#   make bench PART=speaking         how fast the model server writes, alone and beside others
+#   make bench PART=speaking         how fast the model server writes, beside other libraries
+#   make bench PART=seeds            what a request with a seed costs, and how soon a bot of a pool answers
 #   make bench PART=fleet            what 200 bots ask of a cluster, in each way to serve them
 #   make storm N=400                 posters that are killed, while X is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
@@ -22,7 +23,7 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup listening datasets speaking fleet
+BENCHES      = startup listening datasets speaking seeds fleet
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,9 +42,9 @@ test: $(VENV)/dev.stamp
 test-slow: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest tests -m slow --ignore tests/cluster
 
-bench: $(VENV)/dev.stamp
+bench: $(VENV)/dev.stamp $(if $(filter speaking,$(PART)),$(VENV)/peers.stamp)
 	@test -f "tests/bench/$(PART).py" || { echo "make bench PART=…; there are: $(BENCHES)" >&2; exit 2; }
-	@$(BIN)/python -m tests.bench.$(PART)
+	@PYTHONPATH=$(VENV)/peers $(BIN)/python -m tests.bench.$(PART)
 
 storm: $(VENV)/dev.stamp
 	@$(BIN)/python -m tests.bench.storm $(N)
@@ -84,6 +85,10 @@ $(VENV)/all.stamp $(VENV)/dev.stamp: $(VENV)/%.stamp: $(LOCKED) | check-python
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	@$(PIP) -c constraints.txt -e '.[$*]'
 	@$(PIP) --no-deps -r requirements-no-deps.txt
+	@touch $@
+
+$(VENV)/peers.stamp: tests/bench/peers.txt $(VENV)/dev.stamp
+	@$(PIP) --no-deps --upgrade --target $(VENV)/peers -r tests/bench/peers.txt
 	@touch $@
 
 check-python:

@@ -1,169 +1,185 @@
-"""`make bench PART=speaking`: the model server with SmolLM2-135M, through HTTP.
+"""`make bench PART=speaking`: how fast SmolLM2-135M, and a model of GPT-2's shape, write on this machine.
 
-How often a request with a seed gets the same text under load as alone, and what such requests cost; how soon a cold
-and a warm bot of a pool answer.
+The contestants (tests/bench/contestants.py) take turns: one text after the other, 20 texts of one prompt, and 16
+clients at once; then throughput over concurrency, with a picture. How likely the model itself finds the texts says
+whether they are as good as its own.
 """
 
 import json
 import os
-import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-import psutil
-import psycopg
-
 from mynah.bot import Generate
-from mynah.database import served
-from mynah.database.connection import connect
-from mynah.database.embedded import start
-from tests.serving.model.conftest import NAME, Server, running, started
+from tests.bench.contestants import CONTESTANTS, prepare
 from training.base_model import load_base
 from training.publish import write_model
 
-ID, CREATED = "20260101T000000-{:08x}", "2026-01-01T00:00:00Z"
-PROMPTS = ("", "The man ", "Love is", "Never ", "A fool and his")
-SEEDS, TOKENS, CLIENTS = 200, 60, 8
-SPEED = 64  # requests, to compare speeds by
-BOTS, COLD, MEMORY_GB = 200, 20, 4
+TOKENS, ROUNDS = 60, 3
+PROMPTS = (
+    "The man ", "Love is", "Never ", "A fool and his", "It was the", "My mother always", "In the end", "Why do",
+    "The best thing about", "Nobody knows", "Today I", "If you want", "Once upon a", "People say", "There is no", "He",
+)  # fmt: skip
+SAMPLES, CLIENTS = 20, 16
+CROWD_SECONDS = float(os.environ.get("MYNAH_BENCH_SECONDS", "60"))
+SCORED = 150  # texts
+CURVE, CURVE_SECONDS = (1, 2, 4, 8, 16, 32), CROWD_SECONDS / 5
+OURS, EXACT = "mynah, by HTTP", "transformers fp32"
+NO_GPT2 = ("llama.cpp Q4_1", "ONNX Runtime int4")  # what has no converter for it that a package brings
+PICTURE = Path("throughput.png")
+
+
+class Child:
+    """A contestant's process."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        command = [sys.executable, "-m", "tests.bench.contestants", name, str(folder)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self._read()
+
+    def do(self, what: str, **task: Any) -> dict[str, Any]:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps({"do": what, **task}) + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{' '.join(self._process.args[2:4])} ended: run it by hand to see why")  # type: ignore[index]
+        return dict(json.loads(line))
+
+    def end(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(60)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        model = made(folder)
-        with running(model, fresh(folder)) as server:
-            server.wait_until(server.is_ready)
-            seeds(server)
-        pool(model, folder)
+        folder = Path(scratch) / "smollm2"
+        made(folder, *load_base("smollm2-135m", Path(scratch) / "base"), also_onnx=True)
+        with contestants(CONTESTANTS, folder) as children:
+            compare("SmolLM2-135M", children)
+            curve({name: children[name] for name in children if name != "transformers bf16"})
+        folder = Path(scratch) / "gpt2"
+        made(folder, *of_gpt2s_shape(Path(scratch) / "base"), also_onnx=False)
+        with contestants([name for name in CONTESTANTS if name not in NO_GPT2], folder) as children:
+            compare("GPT-2's shape, 124M, untrained", children, likelihood=False)
 
 
-def made(folder: Path) -> Path:
-    """The base model as a model folder."""
-    model = folder / "model"
-    model.mkdir()
-    write_model(*load_base("smollm2-135m", folder / "base"), model, Generate())
-    (model / "model.json").write_text(json.dumps({"id": ID.format(0), "created": CREATED}), encoding="utf-8")
-    return model
+def made(folder: Path, model: Any, tokenizer: Any, also_onnx: bool) -> None:
+    (folder / "model").mkdir(parents=True)
+    write_model(model, tokenizer, folder / "model", Generate())
+    (folder / "model" / "model.json").write_text('{"id": "bench", "created": "2026-01-01T00:00:00Z"}', "utf-8")
+    prepare(folder, also_onnx)
 
 
-def fresh(folder: Path) -> Path:
-    return Path(tempfile.mkdtemp(dir=folder))
+def of_gpt2s_shape(cache: Path) -> tuple[Any, Any]:
+    """An untrained model with GPT-2's layers, and SmolLM2's tokenizer."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
 
-
-def write(client: httpx.Client, number: int, **asked: Any) -> tuple[str, int]:
-    body = {"model": NAME, "prompt": PROMPTS[number % len(PROMPTS)], "max_tokens": TOKENS, "temperature": 0.9, **asked}
-    answer = client.post("/openai/v1/completions", json=body).raise_for_status().json()
-    return answer["choices"][0]["text"], answer["usage"]["completion_tokens"]
-
-
-@contextmanager
-def crowd(server: Server) -> Iterator[list[int]]:
-    """Clients that ask without a seed, one text after the other; the tokens that they got."""
-    tokens: list[int] = []
-    done = threading.Event()
-
-    def talk(number: int) -> None:
-        with httpx.Client(base_url=server.url, timeout=120) as client:
-            while not done.is_set():
-                tokens.append(write(client, number)[1])
-
-    threads = [threading.Thread(target=talk, args=(number,)) for number in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield tokens
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-
-
-def seeds(server: Server) -> None:
-    numbers = range(SEEDS)
-    with httpx.Client(base_url=server.url, timeout=120) as client:
-        begin = time.monotonic()
-        alone = [write(client, number, seed=number) for number in numbers]
-        seconds = time.monotonic() - begin
-        speed = sum(tokens for _, tokens in alone) / seconds
-        print(f"alone: {SEEDS} requests with a seed, one after the other: {speed:.0f} tokens/s")
-        with crowd(server) as others, ThreadPoolExecutor(CLIENTS) as clients:
-            begin = time.monotonic()
-            beside = list(clients.map(lambda number: write(client, number, seed=number), numbers))
-            seconds = time.monotonic() - begin
-            of_others = sum(others)
-        same = sum(one == other for one, other in zip(alone, beside, strict=True))
-        print(f"beside {CLIENTS} clients without a seed: {same} of {SEEDS} texts are the same as alone")
-        speed = sum(tokens for _, tokens in beside) / seconds
-        print(f"  with a seed {speed:.0f} tokens/s, the others {of_others / seconds:.0f}, while both are asked")
-        for seeded in (False, True):
-            with ThreadPoolExecutor(2 * CLIENTS) as clients:
-                begin = time.monotonic()
-                asked = [clients.submit(write, client, n, **({"seed": n} if seeded else {})) for n in range(SPEED)]
-                told = [one.result() for one in asked]
-                seconds = time.monotonic() - begin
-            speed = sum(tokens for _, tokens in told) / seconds
-            print(f"{2 * CLIENTS} clients {'with' if seeded else 'without'} a seed: {speed:.0f} tokens/s")
-
-
-def pool(model: Path, folder: Path) -> None:
-    """A bucket of many bots, whose model is the same one."""
-    bucket, home = folder / "bucket", folder / "home"
-    home.mkdir()
-    url = start(home)
-    bots = [f"bot-{number:03}" for number in range(BOTS)]
-    with connect(None, home) as connection:
-        for number, bot in enumerate(bots, 1):
-            id = ID.format(number)
-            copy = bucket / bot / "models" / id
-            shutil.copytree(model, copy, copy_function=lambda source, target: Path(target).hardlink_to(source))
-            (copy / "model.json").unlink()
-            (copy / "model.json").write_text(json.dumps({"id": id, "created": CREATED}), encoding="utf-8")
-            served.carry_out(connection, served.ask(connection, bot, id, "the benchmark").id)
-    with (
-        psycopg.connect(url) as kept,
-        variables(MYNAH_HOME=home, MYNAH_BUCKET=bucket, DATABASE_URL=url),
-    ):  # the connection keeps the server up
-        assert not kept.closed
-        arguments = ["-m", "mynah", "serve", "--all", "--memory-gb", str(MEMORY_GB), "--port", "{port}"]
-        with started(arguments, fresh(folder)) as server:
-            server.wait_until(server.is_ready)
-            with httpx.Client(base_url=server.url, timeout=120) as client:
-                cold, warm = [], []
-                for bot in bots[:COLD]:
-                    for times in (cold, warm):
-                        begin = time.monotonic()
-                        write(client, 0, model=bot, max_tokens=1)
-                        times.append(time.monotonic() - begin)
-            most = sum(process.memory_full_info().uss for process in server.engines())
-            parent = psutil.Process(server.process.pid).memory_full_info().uss
-            print(
-                f"a pool of {BOTS} models in {MEMORY_GB} GiB: the first token of a cold bot after "
-                f"{statistics.median(cold):.2f} s (p50 of {COLD}), of a warm one after {statistics.median(warm):.3f} s"
-            )
-            print(
-                f"  {len(server.engines())} models are loaded, {most / 2**30:.2f} GiB in all, "
-                f"{most / len(server.engines()) / 2**20:.0f} MiB each, and the server itself {parent / 2**20:.0f} MiB"
-            )
+    _, tokenizer = load_base("smollm2-135m", cache)
+    torch.manual_seed(0)
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    return GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), **ends)), tokenizer
 
 
 @contextmanager
-def variables(**given: object) -> Iterator[None]:
-    """For a server that is started in the block."""
-    os.environ.update({name: str(value) for name, value in given.items()})
-    try:
-        yield
-    finally:
-        for name in given:
-            os.environ.pop(name, None)
+def contestants(names: Sequence[str] | dict[str, Any], folder: Path) -> Iterator[dict[str, Child]]:
+    with ExitStack() as stack:
+        children = {}
+        for name in names:
+            children[name] = Child(name, folder)
+            stack.callback(children[name].end)
+            children[name].do("write", prompts=["Warm"], tokens=8)
+        yield children
+
+
+def compare(model: str, children: dict[str, Child], likelihood: bool = True) -> None:
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {
+        f"{len(PROMPTS)} texts, one after the other": defaultdict(list),
+        f"{SAMPLES} texts of one prompt": defaultdict(list),
+        f"{CLIENTS} clients, {CROWD_SECONDS:.0f} s": defaultdict(list),
+    }
+    one, samples, crowd = found
+    for turn in range(ROUNDS):
+        for name, child in children.items():
+            found[one][name] += [child.do("write", prompts=[prompt], tokens=TOKENS) for prompt in PROMPTS]
+            found[samples][name].append(child.do("write", prompts=[PROMPTS[turn]] * SAMPLES, tokens=TOKENS))
+    for name, child in children.items():
+        task = {"prompts": PROMPTS, "tokens": TOKENS, "clients": CLIENTS, "seconds": CROWD_SECONDS}
+        found[crowd][name].append(child.do("crowd", **task))
+    print(f"\n{model}: {TOKENS} tokens a text, {os.environ['OMP_NUM_THREADS']} threads, {ROUNDS} rounds")
+    for scene, results in found.items():
+        speeds = {name: tokens(told) / seconds(told) for name, told in results.items()}
+        print(f"\n{scene}:")
+        titles = f"{'tokens/s':>8} {'ours is':>8} {'first token p50, p95':>21} {'CPU-ms/token':>13} {'peak':>9}"
+        print(f"  {'':<20} {titles}")
+        for name, told in results.items():
+            speed = speeds[name]
+            first = sorted(time for one in told for time in one["first"])
+            late = first[min(len(first) - 1, int(len(first) * 0.95))]
+            cost = sum(one["cpu"] for one in told) / tokens(told) * 1000
+            peak = max(one["bytes"] for one in told) / 2**20
+            print(
+                f"  {name:<20} {speed:8.1f} {speeds[OURS] / speed:7.2f}x {statistics.median(first):12.3f} s"
+                f" {late:5.2f} s {cost:13.1f} {peak:5.0f} MiB"
+            )
+    if likelihood:
+        print("\nhow likely the model, in fp32, finds a token of their texts (mean, and beside its own):")
+        likely = {}
+        for name in children:
+            texts = [text for scene in found.values() for told in scene[name] for text in told["texts"]]
+            likely[name] = children[EXACT].do("likelihood", texts=texts[:SCORED])["likelihood"]
+        for name, value in likely.items():
+            print(f"  {name:<20} {value:.4f} {value / likely[EXACT]:7.3f}x")
+
+
+def tokens(told: Sequence[dict[str, Any]]) -> int:
+    return sum(one["tokens"] for one in told)
+
+
+def seconds(told: Sequence[dict[str, Any]]) -> float:
+    return float(sum(one["seconds"] for one in told))
+
+
+def curve(children: dict[str, Child]) -> None:
+    """Throughput over concurrency, on the terminal and as a picture."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    print(f"\ntokens/s of so many clients at once, {CURVE_SECONDS:.0f} s each:")
+    print(f"  {'':<20}" + "".join(f"{clients:>8}" for clients in CURVE))
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    lines: dict[str, list[float]] = {name: [] for name in children}
+    for clients in CURVE:
+        for name, child in children.items():
+            task = {"prompts": PROMPTS, "tokens": TOKENS, "clients": clients, "seconds": CURVE_SECONDS}
+            told = child.do("crowd", **task)
+            lines[name].append(told["tokens"] / told["seconds"])
+    for name, speeds in lines.items():
+        print(f"  {name:<20}" + "".join(f"{speed:8.0f}" for speed in speeds))
+        axes.plot(CURVE, speeds, marker="o", label=name, linewidth=2.5 if name == OURS else 1.2)
+    title = f"SmolLM2-135M, {os.environ['OMP_NUM_THREADS']} threads"
+    axes.set(xscale="log", xlabel="clients at once", ylabel="tokens/s", title=title)
+    axes.set_xticks(CURVE, [str(clients) for clients in CURVE])
+    axes.legend(frameon=False)
+    figure.savefig(PICTURE, dpi=120)
+    print(f"  picture: {PICTURE}")
 
 
 if __name__ == "__main__":
