@@ -11,10 +11,12 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pydantic_core import from_json
 
 _SKIPPABLE = struct.Struct("<II")  # magic number, bytes that follow
 _MAGIC = 0x184D2A50
@@ -68,11 +70,23 @@ def line(document: Document) -> bytes:
     return _ENCODER.encode(_fields(document)).encode() + b"\n"
 
 
+def text_line(id: str, text: str) -> bytes:
+    """The line of a document that is nothing but a text."""
+    return f'{{"id": {encode_basestring(id)}, "text": {encode_basestring(text)}}}\n'.encode()
+
+
 def unpack(data: bytes) -> Iterator[Document]:
     """The documents that `pack` packed. Fields that are not known here are passed over."""
     with io.BufferedReader(pa.CompressedInputStream(pa.BufferReader(data), "zstd"), _READ) as lines:
         for each in lines:
-            yield _document(json.loads(each))
+            yield _document(_parsed(each))
+
+
+def _parsed(each: bytes) -> Any:
+    try:
+        return from_json(each, cache_strings="keys")  # five times as fast as json
+    except ValueError:  # half a character, escaped
+        return json.loads(each)
 
 
 def unpack_cursor(data: bytes) -> dict[str, Any] | None:

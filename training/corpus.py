@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mynah.bot import Bot, Clean
 from mynah.bucket import Bucket
 from mynah.cleaning import cleaning, keys
-from mynah.document import Document, line, unpack
+from mynah.document import text_line, unpack
 from mynah.progress import track
 from mynah.recitation import key_hash
 from mynah.text import same_text_key
@@ -164,12 +164,13 @@ def _clean_page(bucket: Bucket, bot: str, rules: Clean, dev_fraction: float, pag
     for document in unpack(data):
         documents += 1
         cleaned = clean(document)
-        changed.update(keys(cleaned.steps if cleaned.reason is None else cleaned.steps[:-1]))
+        for name in keys(cleaned.steps if cleaned.reason is None else cleaned.steps[:-1]):
+            changed[name] += 1
         if cleaned.reason:
             dropped[cleaned.reason] += 1
             continue
         key = same_text_key(cleaned.text)
-        lines.append(line(Document(id=document.id, text=cleaned.text)))
+        lines.append(text_line(document.id, cleaned.text))
         found["key"].append(key_hash(key))
         found["dev"].append(split_of(key, dev_fraction) == "dev")
         found["characters"].append(len(cleaned.text))

@@ -48,6 +48,18 @@ def band_hashes(values: U32, rows: int) -> U32:
     return found
 
 
+def shingle_sets(keys: Sequence[str]) -> tuple[U32, NDArray[np.int64]]:
+    """The hashes of the shingles of texts, each once and in order, by their `same_text_key`; and how many each has."""
+    parts, counts = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
+    for begin in range(0, len(keys), AT_ONCE):
+        hashes, starts = _shingle_hashes(keys[begin : begin + AT_ONCE])
+        of = np.repeat(np.arange(len(starts), dtype=np.uint64), np.diff(np.append(starts, len(hashes))))
+        found = np.unique(of << np.uint64(32) | hashes)
+        parts.append(found.astype(np.uint32))  # the lower half
+        counts.append(np.bincount(found >> np.uint64(32), minlength=len(starts)))
+    return np.concatenate(parts), np.concatenate(counts)
+
+
 def run_hashes(texts: Sequence[list[str]]) -> tuple[U64, NDArray[np.int64]]:
     """The hashes of all runs of RUN words of texts, given by their words; and how many each text has."""
     lengths = np.array([len(words) for words in texts], np.int64)

@@ -4,7 +4,6 @@ Texts are placed one after the other: those that the last dataset had on the tra
 then the new ones as they came. Each is compared with the texts that were placed before it and share a band with it.
 """
 
-import functools
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mynah.progress import track
-from mynah.recitation import BANDS, ROWS, jaccard, shingles
+from mynah.recitation import BANDS, ROWS
 from mynah.text import same_text_key, words
 from training.corpus import CHUNK, Corpus, texts_at
-from training.minhash import band_hashes, rows_for, run_hashes, signatures
+from training.minhash import band_hashes, rows_for, run_hashes, shingle_sets, signatures
 from training.parallel import in_order
 from training.sides import Sides, among
 
@@ -25,7 +24,6 @@ TRAIN, DEV, NOT_YET = 0, 1, -1
 SHORT = 64  # bytes of a signature, which tells how near a text may be before its shingles do
 SURE = 5  # standard errors of such an estimate
 HEADS = 4  # texts of a group that are asked first
-HELD = 4096  # texts whose shingles are held, 10 KB each
 
 U32 = NDArray[np.uint32]
 Numbers = NDArray[np.int64]
@@ -39,6 +37,10 @@ class Hashes:
     """A row for each band of the search for near texts."""
     signatures: NDArray[np.uint8]
     """SHORT bytes for each text."""
+    shingles: U32
+    """The hashes of the shingles of all texts, each once in a text and in order, one text after the other."""
+    shingle_ends: Numbers
+    """Where those of each text end."""
     index_bands: U32
     """A row for each band of the recitation index."""
     runs: NDArray[np.uint64]
@@ -51,38 +53,43 @@ def compute_hashes(corpus: Corpus, similarity: float, folder: Path, processes: i
     """The hashes of a corpus's texts, in files in `folder`. Near texts have this share of their shingles in both."""
     rows = rows_for(similarity)
     count = len(corpus)
-    bands = _mapped(folder / "bands", np.uint32, (len(_hash_texts(rows, [])[0].T), count))
+    bands = _mapped(folder / "bands", np.uint32, (_hash_texts(rows, []).bands.shape[1], count))
     index_bands = _mapped(folder / "index-bands", np.uint32, (BANDS, count))
     signed = _mapped(folder / "signatures", np.uint8, (count, SHORT))
-    run_counts = [np.empty(0, np.int64)]
+    run_counts, shingle_counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     chunks = list(corpus.chunks())
     work = partial(_hash_place, rows, corpus.file)
     places = (corpus.place(*chunk) for chunk in chunks)
-    with (folder / "runs").open("wb") as file:
+    with (folder / "runs").open("wb") as run_file, (folder / "shingles").open("wb") as shingle_file:
         hashed = track(in_order(work, places, processes), "comparing", len(chunks))
-        for (begin, end), (of_bands, of_index, of_texts, runs, counts) in zip(chunks, hashed, strict=True):
-            bands[:, begin:end] = of_bands.T
-            index_bands[:, begin:end] = of_index.T
-            signed[begin:end] = of_texts
-            runs.tofile(file)
-            run_counts.append(counts)
-    run_ends = np.cumsum(np.concatenate(run_counts))
-    whole = _mapped(folder / "runs", np.uint64, (int(run_ends[-1]) if count else 0,), "r+")
-    return Hashes(bands, signed, index_bands, whole, run_ends)
+        for (begin, end), of in zip(chunks, hashed, strict=True):
+            bands[:, begin:end] = of.bands.T
+            index_bands[:, begin:end] = of.index_bands.T
+            signed[begin:end] = of.signatures
+            of.shingles.tofile(shingle_file)
+            shingle_counts.append(of.shingle_ends)
+            of.runs.tofile(run_file)
+            run_counts.append(of.run_ends)
+    run_ends, shingle_ends = (np.cumsum(np.concatenate(counts)) for counts in (run_counts, shingle_counts))
+    runs = _mapped(folder / "runs", np.uint64, (int(run_ends[-1]) if count else 0,), "r+")
+    shingles = _mapped(folder / "shingles", np.uint32, (int(shingle_ends[-1]) if count else 0,), "r+")
+    return Hashes(bands, signed, shingles, shingle_ends, index_bands, runs, run_ends)
 
 
-_Hashed = tuple[U32, U32, NDArray[np.uint8], NDArray[np.uint64], Numbers]
-
-
-def _hash_place(rows: int, file: Path, place: tuple[int, int]) -> _Hashed:
+def _hash_place(rows: int, file: Path, place: tuple[int, int]) -> Hashes:
     return _hash_texts(rows, texts_at(file, place))
 
 
-def _hash_texts(rows: int, texts: list[str]) -> _Hashed:
-    values = signatures([same_text_key(text) for text in texts])
+def _hash_texts(rows: int, texts: list[str]) -> Hashes:
+    """The hashes of some texts; of bands, a row for each text, and instead of where its own end, how many it has."""
+    keys = [same_text_key(text) for text in texts]
+    values = signatures(keys)
     few = values[:, : BANDS * ROWS]
-    runs, counts = run_hashes([words(text) for text in texts])
-    return band_hashes(values, rows), band_hashes(few, ROWS), few.astype(np.uint8), runs, counts
+    runs, run_counts = run_hashes([words(text) for text in texts])
+    sets, counts = shingle_sets(keys)
+    return Hashes(
+        band_hashes(values, rows), few.astype(np.uint8), sets, counts, band_hashes(few, ROWS), runs, run_counts
+    )
 
 
 def _mapped(
@@ -136,11 +143,12 @@ class _Placed:
 
     def __init__(self, corpus: Corpus, hashes: Hashes, here: Numbers, similarity: float, folder: Path) -> None:
         bands, count = hashes.bands.shape
-        self._corpus = corpus
         self._signatures = hashes.signatures
+        self._shingles = hashes.shingles
+        self._ends = np.append(0, hashes.shingle_ends)
+        """Where the shingles of text n begin, at n, and end, at n + 1."""
         self._similarity = similarity
         self._promising = SHORT * (similarity - SURE * (similarity * (1 - similarity) / SHORT) ** 0.5)
-        self._shingles = functools.lru_cache(HELD)(self._read_shingles)
         self._bands = np.arange(bands)
         self._side = np.full(count, NOT_YET, np.int8)
         self._members = _mapped(folder / "members", np.int32, (bands, len(here)))
@@ -185,17 +193,19 @@ class _Placed:
         return self._any_of(number, side, rest)
 
     def _any_of(self, number: int, side: int, parts: list[NDArray[Any]]) -> bool:
-        """Only what a signature does not rule out is read."""
+        """Only what a signature does not rule out is compared."""
         if not parts:
             return False
         some = np.concatenate(parts)
         some = some[self._side[some] == side]
         alike = np.count_nonzero(self._signatures[some] == self._signatures[number], axis=1)
-        return any(
-            jaccard(self._shingles(number), self._shingles(one)) >= self._similarity
-            for one in np.unique(some[alike >= self._promising]).tolist()
-        )
-
-    def _read_shingles(self, number: int) -> set[str]:
-        (text,) = self._corpus.texts(number, number + 1)
-        return shingles(same_text_key(text))
+        some = np.unique(some[alike >= self._promising])
+        if not len(some):
+            return False
+        own = self._shingles[self._ends[number] : self._ends[number + 1]]
+        counts = self._ends[some + 1] - self._ends[some]
+        starts = np.cumsum(counts) - counts
+        theirs = self._shingles[np.repeat(self._ends[some] - starts, counts) + np.arange(counts.sum())]
+        shared = own[np.minimum(np.searchsorted(own, theirs), len(own) - 1)] == theirs
+        both = np.add.reduceat(shared, starts, dtype=np.int64)
+        return bool(np.any(both / (len(own) + counts - both) >= self._similarity))

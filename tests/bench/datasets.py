@@ -32,7 +32,7 @@ from mynah.document import Document, pack
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 PAGE = 10_000  # documents, as a scrape writes them
-ROUNDS = 3
+ROUNDS = int(os.environ.get("MYNAH_BENCH_ROUNDS", "3"))
 LOOPED = 5_000  # texts that datasketch's loop takes
 
 
