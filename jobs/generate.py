@@ -3,7 +3,6 @@
 import sys
 from dataclasses import dataclass, replace
 
-from jobs.trained_on import copied_from, prompts_of
 from mynah import endpoint
 from mynah.bot import Bot
 from mynah.database import served
@@ -13,6 +12,7 @@ from mynah.recitation import Copied
 from mynah.rules import judge
 from mynah.settings import Settings
 from mynah.text import clean_generated, fold_spaces
+from mynah.trained_on import copied_from, prompts_of
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ def generate(bot: Bot, settings: Settings, address: str, asleep: float = 0) -> G
         model = endpoint.serving_model(client, bot.name, endpoint.WAIT, asleep)
         with settings.connect() as connection:  # before the model works for minutes: is there a database at all?
             current = served.current(connection, bot.name)
+        if current and model == endpoint.UNTOLD:
+            model = current.model
         if current and current.model != model:
             print(
                 f"{address} serves {model}, and the current model of {bot.name} is {current.model}: the texts are "

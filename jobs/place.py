@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from jobs.local_server import serving
 from mynah.database import served
 from mynah.database.connection import Connection
+from mynah.local_server import serving
 from mynah.model_name import versioned
 
 

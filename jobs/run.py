@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.local_server import die_with_parent, serving
 from jobs.status import dev_losses
 from mynah.bot import Bot
 from mynah.database import served
 from mynah.database.tweets import best_texts, count_states, count_waiting
 from mynah.errors import MynahError
+from mynah.local_server import die_with_parent, serving
 from mynah.settings import Settings
 
 STEPS = ("scrape", "dataset", "train", "promote", "serve", "generate", "post")
@@ -50,6 +50,7 @@ class Report:
             *(f"  {text['score']:.2f}  {text['state']:<9}  {text['text']}" for text in self.texts),
             "",
             *(posted["summary"] for posted in self.posted.values()),
+            f"play with it: mynah play {self.bot}",
         ]
         return "\n".join(lines)
 

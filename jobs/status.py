@@ -1,7 +1,7 @@
 """Where a bot's loop stands: documents, models, tweets, posts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from cronsim import CronSim
 
 from mynah.bot import Bot
 from mynah.bot.post import Posting
-from mynah.database import posts, served, spend
+from mynah.database import posts, prompts, served, spend
 from mynah.database.connection import Connection
 from mynah.database.tweets import count_states
 from mynah.endpoint import client as client_of
@@ -19,6 +19,7 @@ from mynah.endpoint import serving_model
 from mynah.errors import MynahError
 from mynah.settings import Settings
 
+DAYS = 30  # that are looked back at
 DOUBTS = 20  # posts of unknown fate that are shown, per account and state
 
 
@@ -64,6 +65,8 @@ class Status:
     spent: float = 0.0
     """Dollars that reading the sources has cost this month, or may have."""
     max_cost_usd: float = 0.0
+    played: dict[str, int] = field(default_factory=dict)
+    """What people did with its prompts in the last DAYS days: visit, prompt (a new one), like, report."""
 
     def summary(self) -> str:
         tweets = ", ".join(f"{number} {state}" for state, number in self.tweets.items() if number) or "none"
@@ -77,12 +80,20 @@ class Status:
                 f"current  {self._current()}",
                 f"serving  {self.serving or 'nothing answers'} at {self.endpoint}",
                 f"tweets   {tweets}",
+                *([f"played   {self._played()}"] if self.played else []),
                 *(
                     line
                     for name, account in self.accounts.items()
                     for line in account.lines(f"{name}: " if len(self.accounts) > 1 else "", self.bot)
                 ),
             )
+        )
+
+    def _played(self) -> str:
+        number = {what: self.played.get(what, 0) for what in ("visit", "prompt", "like", "report")}
+        return (
+            f"{number['visit']:,} prompts asked, {number['prompt']:,} of them new, {number['like']:,} likes, "
+            f"{number['report']:,} reports in {DAYS} days"
         )
 
     def _dataset(self) -> str:
@@ -120,6 +131,7 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
         current = served.current(connection, bot.name)
         tweets = count_states(connection, bot.name)
         spent = float(spend.spent(connection, bot.name))
+        played = prompts.counts(connection, bot.name, DAYS)
         accounts = {
             name: _account(bot.name, name, section, connection, now) for name, section in bot.accounts_by_name().items()
         }
@@ -140,6 +152,7 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
         accounts=accounts,
         spent=spent,
         max_cost_usd=bot.scrape.max_cost_usd,
+        played=played,
     )
 
 

@@ -72,7 +72,7 @@ def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str 
         if wake:
             server.enter_context(wanted(settings.connect, loaded.name, "generate"))
         if loaded.serve.mode == "none" and not (endpoint or settings.environment.get("MYNAH_ENDPOINT")):
-            from jobs.local_server import serving
+            from mynah.local_server import serving
 
             endpoint = server.enter_context(serving(loaded.name))
         generated = generate(loaded, settings, endpoint or settings.endpoint, AWAKE_WITHIN if wake else 0)

@@ -28,6 +28,7 @@ VERBS = {
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
     "serve": ("serving.verbs:serve", "Serve the current model until stopped."),
+    "play": ("serving.verbs:play", "Answer people's prompts with a bot's texts, over HTTP."),
     "generate": ("jobs.verbs:generate", "Ask the served model for texts; judge and store them."),
     "curate": ("jobs.verbs:curate", "List, approve, reject or edit what the bot may say."),
     "post": ("jobs.verbs:post", "Post one random approved text."),
@@ -99,7 +100,7 @@ def cli() -> None:
       MYNAH_BUCKET         file:///path, s3://bucket/prefix or gs://… (a folder in MYNAH_HOME); S3 reads AWS_*
       DATABASE_URL, PG*    the Postgres server (one of our own in MYNAH_HOME)
       MYNAH_BOTS           the folder of bot files (bots)
-      MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080)
+      MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080); {bot} stands for a bot's name
       MYNAH_API_KEY        what that server wants to see; `mynah serve` takes any of several, with commas (nothing)
       MYNAH_USER           who you are, beside each decision (your login name)
       MYNAH_ALLOW_PRIVATE  1 lets http sources lead to private addresses; or only these hosts, with commas

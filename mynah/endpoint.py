@@ -1,9 +1,10 @@
 """The client of a model server: which model it serves, and texts from it."""
 
+import json
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ EMPTY_ANSWERS = 3  # answers without a text, one after the other, until the endp
 BUSY = (429, 503)  # statuses of a server that may say when to come back
 WAIT = 180.0  # seconds, all in all, for a server that is busy or still loads its model
 PAUSE = 0.5  # seconds at least between two requests of one wait
+UNTOLD = "unknown"  # the id of a model whose server tells none, such as KServe's with vLLM
 AWAKE_WITHIN = 600.0  # seconds for a server that sleeps: KEDA sees that it is wanted, a pod starts and loads its model
 
 
@@ -47,7 +49,7 @@ def client(endpoint: str, keys: Sequence[str] = (), timeout: httpx.Timeout = TIM
 
 
 def serving_model(client: httpx.Client, name: str, wait: float = 0, asleep: float = 0) -> str:
-    """The id of the model that the endpoint serves under `name`.
+    """The id of the model that the endpoint serves under `name`; UNTOLD where the server tells none.
 
     `wait`: seconds for a server that says when to come back. `asleep`: seconds for one that is not there yet. Raises
     MynahError where it serves none.
@@ -66,7 +68,7 @@ def serving_model(client: httpx.Client, name: str, wait: float = 0, asleep: floa
     if response.is_error:
         raise MynahError(f"endpoint {client.base_url} {_says(response)}")
     try:
-        return str((response.json().get("versions") or ["unknown"])[-1])
+        return str((response.json().get("versions") or [UNTOLD])[-1])
     except (ValueError, AttributeError, LookupError, TypeError):
         raise MynahError(f"endpoint {client.base_url} is no model server: it {_says(response)}") from None
 
@@ -107,6 +109,49 @@ def completions(
         missing -= len(texts)
 
 
+def stream(
+    client: httpx.Client, name: str, prompt: str, ask: "Generate", asleep: float = 0
+) -> Generator[tuple[int, str, str | None]]:
+    """The same texts piece by piece, all at once: (which text, what is new of it, how it ended or None).
+
+    Closing the iterator ends them at the server. Raises MynahError as `completions` does.
+    """
+    sampling = ask.model_dump(include={"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed"})
+    body = {"model": name, "prompt": prompt, "n": ask.samples, "stream": True, **sampling}
+    patience = _Patience(client, WAIT, asleep)
+    while True:
+        try:
+            with client.stream("POST", "/openai/v1/completions", json=body) as response:
+                if response.is_error:
+                    response.read()
+                    if patience.is_busy(response):
+                        continue
+                    raise MynahError(f"endpoint {client.base_url} {_says(response)}")
+                yield from _pieces(client, response)
+                return
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            if not patience.sleeps():
+                raise MynahError(f"endpoint {client.base_url} gives no answer ({error})") from None
+        except httpx.TransportError as error:
+            raise MynahError(f"endpoint {client.base_url} broke off: {error or type(error).__name__}") from None
+
+
+def _pieces(client: httpx.Client, response: httpx.Response) -> Iterator[tuple[int, str, str | None]]:
+    """What the server-sent events of an answer say."""
+    for line in response.iter_lines():
+        if not line.startswith("data:") or line[5:].strip() == "[DONE]":
+            continue
+        try:
+            said = json.loads(line[5:])
+            if "error" in said:
+                raise MynahError(f"endpoint {client.base_url} broke off: {said['error']['message']}")
+            choices = [(int(c.get("index", 0)), str(c["text"]), c.get("finish_reason")) for c in said["choices"]]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise MynahError(f"endpoint {client.base_url} gives no completion: it says {line[:200]}") from None
+        for place, text, finish in choices:
+            yield place, _storable(text), finish
+
+
 def _ask(
     client: httpx.Client, method: str, path: str, body: dict[str, Any] | None, wait: float, asleep: float
 ) -> httpx.Response:
@@ -115,24 +160,47 @@ def _ask(
     One that is busy and says when to come back is asked again within `wait` seconds; one that cannot be reached, within
     `asleep` seconds.
     """
-    give_up, said_so = time.monotonic() + asleep, False
+    patience = _Patience(client, wait, asleep)
     while True:
         try:
             response = client.request(method, path, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout):
-            if time.monotonic() >= give_up:
+            if not patience.sleeps():
                 raise
-            if not said_so:
-                print(f"endpoint {client.base_url} sleeps: waiting for it", file=sys.stderr, flush=True)
-                said_so = True
-            time.sleep(PAUSE)
-            continue
+        else:
+            if not patience.is_busy(response):
+                return response
+
+
+class _Patience:
+    """How long an endpoint is waited for that is busy, or not there yet. Both methods wait a while and return True."""
+
+    def __init__(self, client: httpx.Client, wait: float, asleep: float) -> None:
+        self._client, self._wait = client, wait
+        self._give_up = time.monotonic() + asleep
+        self._told = False
+
+    def is_busy(self, response: httpx.Response) -> bool:
+        """Whether it says when to come back, and there is time for that."""
         said = retry_after(response) if response.status_code in BUSY else None
-        if said is None or (pause := max(PAUSE, said)) > wait:
-            return response
-        print(f"endpoint {client.base_url} {_says(response)}; again in {pause:.0f} s", file=sys.stderr, flush=True)
+        if said is None or (pause := max(PAUSE, said)) > self._wait:
+            return False
+        print(
+            f"endpoint {self._client.base_url} {_says(response)}; again in {pause:.0f} s", file=sys.stderr, flush=True
+        )
         time.sleep(pause)
-        wait -= pause
+        self._wait -= pause
+        return True
+
+    def sleeps(self) -> bool:
+        """Whether one that cannot be reached may still come."""
+        if time.monotonic() >= self._give_up:
+            return False
+        if not self._told:
+            print(f"endpoint {self._client.base_url} sleeps: waiting for it", file=sys.stderr, flush=True)
+            self._told = True
+        time.sleep(PAUSE)
+        return True
 
 
 def _says(response: httpx.Response) -> str:

@@ -77,6 +77,10 @@ class Settings:
             raise UsageError(f"{', '.join(missing)} not set: posting to X needs all of {', '.join(keys)}, or none")
         return None if missing else tuple(keys.values())
 
+    def endpoint_of(self, bot: str) -> str:
+        """Where a bot's model is served: MYNAH_ENDPOINT may have {bot} for its name."""
+        return self.endpoint.replace("{bot}", bot)
+
     @property
     def api_keys(self) -> tuple[str, ...]:
         """The keys that a model server takes; clients of ours bring the first."""

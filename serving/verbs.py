@@ -148,6 +148,34 @@ class _Served:
         return str(name).startswith("openvino/")
 
 
+@click.command(epilog="Examples: mynah play fortune · mynah play left right --port 8000")
+@click.argument("bots", nargs=-1, required=True, metavar="BOT…")
+@click.option("--endpoint", help="Where the models are served ({bot} stands for a bot's name), instead of here.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
+def play(bots: tuple[str, ...], endpoint: str | None, host: str, port: int, quiet: bool) -> None:
+    """Answer prompts with the bots' texts, judged and ranked, over HTTP, until stopped.
+
+    What was asked before is answered from Postgres. A model server is started for the rest, where no endpoint is named.
+    """
+    from contextlib import ExitStack
+    from dataclasses import replace
+
+    from mynah.local_server import started
+    from mynah.options import load
+    from mynah.settings import Settings
+    from serving.tweets.server import serve
+
+    loaded = {bot.name: bot for bot, _ in (load(name, ()) for name in bots)}
+    settings = Settings.read(os.environ)
+    endpoint = endpoint or settings.environment.get("MYNAH_ENDPOINT")
+    with ExitStack() as server:
+        if not endpoint:
+            endpoint = server.enter_context(started([*loaded, "--paged"]))
+        serve(replace(settings, endpoint=endpoint), loaded, host, port, quiet)
+
+
 @click.command(hidden=True, epilog="Example: mynah exporter fortune jokes --port 9090")
 @click.argument("bots", nargs=-1, required=True, metavar="BOT…")
 @click.option("--port", default=9090, show_default=True, type=click.IntRange(1, 65535))

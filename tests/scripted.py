@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,7 +13,10 @@ Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 
 
 class Server(ThreadingHTTPServer):
-    """Gives the answers of `script` in turn, the last one for ever: status, JSON or bytes, headers; or hangs up."""
+    """Gives the answers of `script` in turn, the last one for ever: status; JSON, bytes or a stream of them; headers.
+
+    None hangs up.
+    """
 
     daemon_threads = True
 
@@ -38,6 +41,9 @@ class Handler(BaseHTTPRequestHandler):
         if answer is None:
             return
         status, said, *headers = answer
+        if isinstance(said, Generator):
+            self._stream(status, said)
+            return
         data = said if isinstance(said, bytes) else json.dumps(said).encode()
         self.send_response(status)
         for name, value in (headers[0] if headers else {}).items():
@@ -48,6 +54,14 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     do_POST = do_GET
+
+    def _stream(self, status: int, pieces: Generator[bytes]) -> None:
+        """Until the client hangs up: then `pieces` is closed."""
+        self.send_response(status)
+        self.end_headers()
+        with contextlib.suppress(OSError), contextlib.closing(pieces):
+            for piece in pieces:
+                self.wfile.write(piece)
 
     def log_message(self, *_: object) -> None: ...
 

@@ -20,15 +20,16 @@ from kserve.protocol.infer_type import to_http_parameters
 
 from mynah.errors import MynahError
 from mynah.model_name import versioned
-from serving.model import metrics, request_id
+from serving import request_id
+from serving.model import metrics
 from serving.model.dataplane import TextPlane
 from serving.model.errors import RequestError
 from serving.model.keys import is_known
 from serving.model.models import Models
 from serving.model.repository import Repository
 from serving.model.sampling import Sampling
-from serving.model.transport import DRAIN_SECONDS
 from serving.model.v2 import MALFORMED
+from serving.transport import DRAIN_SECONDS
 
 logger = logging.getLogger("serving")
 

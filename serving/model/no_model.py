@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from serving.model.transport import Server, listen
+from serving.transport import Server, listen
 
 MARK = "no-model-yet"  # the file that `mynah prepare` puts into the folder that a bot begins with
 

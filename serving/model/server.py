@@ -19,25 +19,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from mynah.errors import MynahError
+from serving.logs import LOGGING
 from serving.model.errors import RequestError, refusal
 from serving.model.models import Models
-from serving.model.request_id import Identified, WithRequestId
-from serving.model.transport import Server, listen
+from serving.request_id import Identified
+from serving.transport import Server, listen
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
 logger = logging.getLogger("serving")
-
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request": {"()": WithRequestId}},
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(request_id)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"serving": {"level": "INFO"}},
-}
 
 
 def serve(

@@ -22,7 +22,7 @@ from tests.bench.contestants import CONTESTANTS, prepare
 from training.base_model import load_base
 from training.publish import write_model
 
-TOKENS, ROUNDS = 60, 3
+TOKENS, ROUNDS = 60, int(os.environ.get("MYNAH_BENCH_ROUNDS", "3"))
 PROMPTS = (
     "The man ", "Love is", "Never ", "A fool and his", "It was the", "My mother always", "In the end", "Why do",
     "The best thing about", "Nobody knows", "Today I", "If you want", "Once upon a", "People say", "There is no", "He",

@@ -133,3 +133,12 @@ def test_an_endpoint_without_a_text_ends_it(bot: Bot, settings: Settings, server
     model(server, choices())
     with pytest.raises(MynahError, match="3 times without a text"):
         generate(asking(bot, 1), settings, server.address)
+
+
+def test_a_server_that_tells_no_id_serves_the_current_model(
+    bot: Bot, connection: Connection, settings: Settings, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.carry_out(connection, served.ask(connection, "demo", "the-current", "a test").id)
+    server.script = [(200, {"name": "demo"}), choices("A fine thing.")]
+    assert generate(asking(bot, 1), settings, server.address).model == "the-current"
+    assert "serves" not in capsys.readouterr().err

@@ -52,6 +52,20 @@ def test_what_the_sources_cost_this_month(settings: Settings, connection: Connec
     assert lines(status(Bot(**BOT), settings, NOBODY, NOON), "spent") == ["spent    $1.25 of $5 this month"]
 
 
+def test_what_people_did_with_its_prompts(settings: Settings, connection: Connection) -> None:
+    for bot, day, what, number in (
+        ("demo", "now()", "visit", 1200),
+        ("demo", "now() - interval '29 days'", "visit", 1),
+        ("demo", "now() - interval '40 days'", "visit", 5),
+        ("demo", "now()", "like", 2),
+        ("other", "now()", "like", 7),
+    ):
+        connection.execute(f"INSERT INTO play_days VALUES ('{bot}', {day}, '{what}', {number})".encode())
+    assert lines(status(Bot(**BOT), settings, NOBODY, NOON), "played") == [
+        "played   1,201 prompts asked, 0 of them new, 2 likes, 0 reports in 30 days"
+    ]
+
+
 def test_current_is_what_was_promoted(settings: Settings, connection: Connection) -> None:
     connection.execute("SELECT set_config('mynah.user', 'ana', false)")
     served.ask(connection, "demo", "a-model", "its dev loss is good")

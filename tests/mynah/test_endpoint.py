@@ -1,5 +1,6 @@
 """The client of a model server, against a server that answers what a test says."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -173,6 +174,48 @@ def test_nobody_is_there() -> None:
         pytest.raises(MynahError, match="gives no answer .*: start it with `mynah serve demo`"),
     ):
         endpoint.serving_model(client, "demo")
+
+
+def events(*pieces: Any) -> Answer:
+    """A stream of completions: (place, text, how it ended)."""
+    said = [{"choices": [{"index": place, "text": text, "finish_reason": end}]} for place, text, end in pieces]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in said) + "data: [DONE]\n\n"
+    return 200, body.encode()
+
+
+def streamed(server: Server, **keys: Any) -> list[tuple[int, str, str | None]]:
+    with endpoint.client(server.address) as client:
+        return list(endpoint.stream(client, "demo", "So", Generate(**{"samples": 2, **keys})))
+
+
+def test_texts_come_piece_by_piece(server: Server) -> None:
+    server.script = [events((0, " a", None), (1, " b\ud800", None), (0, ".", "stop"), (1, "", "length"))]
+    pieces = [(0, " a", None), (1, " b\ufffd", None), (0, ".", "stop"), (1, "", "length")]
+    assert streamed(server, temperature=0.5) == pieces
+    asked = server.asked[-1]
+    assert (asked["n"], asked["stream"], asked["temperature"], asked["prompt"]) == (2, True, 0.5, "So")
+
+
+def test_a_busy_server_is_waited_for_before_a_stream(server: Server, naps: list[float]) -> None:
+    server.script = [(429, {"error": "busy"}, {"retry-after": "2"}), events((0, " a", "stop"))]
+    assert streamed(server) == [(0, " a", "stop")]
+    assert naps == [2]
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ((500, {"error": "no luck"}), "answers 500: .*no luck"),
+        ((200, b'data: {"error": {"message": "the engine ended"}}\n\n'), "broke off: the engine ended"),
+        ((200, b"data: what\n\n"), "gives no completion: it says data: what"),
+        (None, "broke off"),
+    ],
+)
+def test_a_stream_that_goes_wrong_is_one_line(server: Server, said: Answer | None, says: str) -> None:
+    server.script = [said]
+    with pytest.raises(MynahError, match=says) as error:
+        streamed(server)
+    assert "\n" not in str(error.value)
 
 
 def test_one_that_sleeps_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:

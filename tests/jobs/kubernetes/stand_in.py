@@ -36,6 +36,8 @@ class Model:
     """What the scheduler says, where the pod cannot be placed."""
     status: int = 200
     text: str = " a text"
+    tells: bool = True
+    """Whether its server tells the model's id."""
     seconds: float = 0.0
 
 
@@ -188,7 +190,7 @@ def running() -> Iterator[StandIn]:
             behaviour = state.behaviour(model)
             time.sleep(behaviour.seconds)
             if path.startswith("/v2/models"):
-                return 200, {"name": "demo", "versions": [model]}
+                return 200, {"name": "demo", "versions": [model] if behaviour.tells else None}
             if behaviour.status != 200:
                 return behaviour.status, {"error": f"{model} is broken"}
             return 200, {"choices": [{"text": behaviour.text, "finish_reason": "length"}]}

@@ -130,6 +130,18 @@ def test_speed_is_compared_only_with_a_model_that_answers(
     assert served.refused(connection, "demo") == {}
 
 
+def test_a_server_that_tells_no_id_is_believed_by_its_folder(
+    bot: Bot, bucket: Bucket, connection: Connection, service: InferenceService, stand_in: StandIn, history: None
+) -> None:
+    """As vLLM's on a GPU, with the model that the values name for a beginning."""
+    for model in (OLD, NOW, NEW):
+        stand_in.models[model] = Model(tells=False)
+    promote(bot, bucket, connection, service)
+    is_settled(connection, stand_in, NEW)
+    rollback(bot, bucket, connection, service)
+    is_settled(connection, stand_in, NOW)
+
+
 # --- a model that sleeps
 
 

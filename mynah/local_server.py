@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -22,18 +22,26 @@ STOPS_WITHIN = 30.0  # seconds for what it answers just then
 def serving(bot: str, model: str | None = None) -> Iterator[str]:
     """Serve `model`, or the bot's current one, on a free port while the block runs; yields the address.
 
+    Raises as `started` does.
+    """
+    with started([bot, *(["--model", model] if model else [])]) as address:
+        yield address
+
+
+@contextmanager
+def started(arguments: Sequence[str]) -> Iterator[str]:
+    """`mynah serve` with these arguments, on a free port while the block runs; yields the address.
+
     The server dies with this process, even by SIGKILL. Raises MynahError where it ends by itself or is never ready; it
     has said why on stderr by then.
     """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mynah", "serve", bot, "--quiet", "--port", str(port)]
-    if model:
-        command += ["--model", model]
+    command = [sys.executable, "-m", "mynah", "serve", *arguments, "--quiet", "--port", str(port)]
     server = subprocess.Popen(command, preexec_fn=die_with_parent)
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait_ready(server, bot, address)
+        _wait_ready(server, arguments[0], address)
         yield address
     finally:
         server.terminate()

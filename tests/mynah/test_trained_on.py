@@ -8,13 +8,13 @@ import pytest
 from pydantic import ValidationError
 
 from jobs.judging import prompts_to_try
-from jobs.trained_on import copied_from, prompts_of
 from mynah.bot import Bot, Generate
 from mynah.bucket import Bucket
 from mynah.document import Document, pack
 from mynah.errors import MynahError
 from mynah.recitation import FILE
 from mynah.settings import Settings
+from mynah.trained_on import copied_from, prompts_of
 
 TEXT = "The early bird catches the worm."
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from serving.model.no_model import MARK
-from serving.model.transport import listen
+from serving.transport import listen
 from tests.serving.model.conftest import NAME, Server, running
 from tests.serving.model.kept_alive import Clients
 

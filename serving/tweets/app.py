@@ -1,0 +1,318 @@
+"""The routes of the tweet API.
+
+GET  /tweets?prompt=…&bot=…          a prompt's texts, the best first; 202 while they are written
+GET  /tweets/stream?prompt=…&bot=…   the same, as lines of JSON while they are written: how far it is, and the texts
+GET  /tweets/ID?bot=…                the same by the answer's id; /tweets/ID/stream too
+POST /tweets/ID/stop?bot=…           whoever asked does not want it any more; without another, it is ended
+POST /tweets/ID/opinions             like or report one of its texts
+POST /v1/models/BOT:predict          the same as GET /tweets, for several prompts at once, as KServe's V1 has it
+GET  /prompts?bot=…&prefix=…         known prompts that begin so
+GET  /bots                           which bots there are
+GET  /health/live, /health/ready     for Kubernetes
+
+and the Play page (serving.tweets.page).
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import psycopg
+from fastapi import FastAPI, Query, Request
+from fastapi import Path as PathParameter
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from mynah import __version__
+from mynah.database import prompts
+from mynah.database.prompts import Answer
+from mynah.errors import MynahError
+from serving.tweets.asked import Asked, Sampling, Wrong, read
+from serving.tweets.desk import Busy, Connect, Desk, NoModel
+from serving.tweets.page import FOLDER, page_routes
+from serving.tweets.told import shape
+
+logger = logging.getLogger("serving")
+
+LOOK = 0.2  # seconds between two looks at an answer that is being written
+HOLD = 10.0  # seconds that a request is held for it, unless it says otherwise
+LONGEST_HOLD = 60.0  # seconds: many proxies cut a request off then
+COME_AGAIN = 2  # seconds after which to ask again, of what is not written yet
+MOST_INSTANCES = 16  # prompts of one V1 request
+SUGGESTIONS = 8
+UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}  # the second is nginx's
+
+
+class Opinion(BaseModel):
+    """What somebody thinks of a text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bot: str
+    place: Annotated[int, Field(ge=0, le=1000)]
+    """Which text of the answer, counted from 0."""
+    opinion: Literal["like", "report"]
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+V1_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["instances"],
+                "properties": {
+                    "instances": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": MOST_INSTANCES,
+                        "items": {
+                            "anyOf": [
+                                {"type": "string"},
+                                {
+                                    "type": "object",
+                                    "required": ["prompt"],
+                                    "properties": {
+                                        "prompt": {"type": "string"},
+                                        **Sampling.model_json_schema()["properties"],
+                                    },
+                                },
+                            ]
+                        },
+                    }
+                },
+            }
+        }
+    },
+}
+
+
+def application(desk: Desk, connect: Connect) -> FastAPI:
+    """The API for the desk's bots."""
+    app = FastAPI(title="mynah tweets", version=__version__, docs_url=None, redoc_url=None)
+    there = sorted(desk.bots)
+    Whose = Annotated[
+        str | None,
+        Query(description="Whose voice; needed where there are several bots.", json_schema_extra={"enum": there}),
+    ]
+
+    def known(bot: str) -> str:
+        if bot not in desk.bots:
+            raise Wrong(404, "bot", f"there is none named {bot[:40]}; there are {', '.join(there)}")
+        return bot
+
+    async def held(asked: Asked, seconds: float) -> Answer:
+        """The answer, waited for so long."""
+        give_up = time.monotonic() + seconds
+        answer = await asyncio.to_thread(desk.ask, asked)
+        while answer.state == "writing" and (rest := give_up - time.monotonic()) > 0:
+            await asyncio.sleep(min(LOOK, rest))
+            looked = await asyncio.to_thread(desk.look, asked.bot, answer.id)
+            answer = looked or answer
+        return answer
+
+    @app.get("/tweets")
+    async def tweets(
+        request: Request,
+        prompt: Annotated[str | None, Query(description="At most 100 characters and 20 words.")] = None,
+        bot: Whose = None,
+        wait: Annotated[float, Query(ge=0, le=LONGEST_HOLD, description="Seconds to hold the request.")] = HOLD,
+        num_samples: Annotated[str | None, Query(description="Texts to write: 20, at most 100.")] = None,
+        length: Annotated[str | None, Query(description="Tokens of a text, at the most: 60.")] = None,
+        temperature: Annotated[str | None, Query(description="0.7; at most 2.")] = None,
+        top_p: Annotated[str | None, Query(description="0.9")] = None,
+        top_k: Annotated[str | None, Query(description="40; 0 for all tokens.")] = None,
+    ) -> JSONResponse:
+        given = {name: value for name, value in request.query_params.items() if name not in ("bot", "wait")}
+        asked = read(given, known(only(desk, bot)))
+        return told(asked.bot, await held(asked, wait), asked.prompt)
+
+    @app.get("/tweets/stream")
+    async def stream(
+        request: Request,
+        prompt: Annotated[str | None, Query()] = None,
+        bot: Whose = None,
+        num_samples: Annotated[str | None, Query()] = None,
+        length: Annotated[str | None, Query()] = None,
+        temperature: Annotated[str | None, Query()] = None,
+        top_p: Annotated[str | None, Query()] = None,
+        top_k: Annotated[str | None, Query()] = None,
+    ) -> StreamingResponse:
+        given = {name: value for name, value in request.query_params.items() if name != "bot"}
+        asked = read(given, known(only(desk, bot)))
+        first = await asyncio.to_thread(desk.ask, asked)
+        return streamed(desk, asked.bot, first, asked.prompt)
+
+    @app.get("/tweets/{id}")
+    async def tweets_by_id(id: UUID, bot: Whose = None) -> JSONResponse:
+        name = known(only(desk, bot))
+        answer = await asyncio.to_thread(desk.look, name, id)
+        if answer is None:
+            raise Wrong(404, "id", f"{name} has no such answer")
+        return told(name, answer, None)
+
+    @app.get("/tweets/{id}/stream")
+    async def stream_by_id(id: UUID, bot: Whose = None) -> StreamingResponse:
+        name = known(only(desk, bot))
+        answer = await asyncio.to_thread(desk.look, name, id)
+        if answer is None:
+            raise Wrong(404, "id", f"{name} has no such answer")
+        return streamed(desk, name, answer, None)
+
+    @app.post("/tweets/{id}/stop")
+    async def stop(id: UUID, bot: Whose = None) -> dict[str, bool]:
+        return {"stopped": await asyncio.to_thread(desk.leave, known(only(desk, bot)), id)}
+
+    @app.post("/tweets/{id}/opinions", status_code=201)
+    async def opinions(id: UUID, given: Opinion) -> dict[str, str]:
+        name = known(given.bot)
+        if any("\ud800" <= character <= "\udfff" or character == "\0" for character in given.reason):
+            raise Wrong(400, "reason", "it contains a character that is none")
+
+        def note() -> bool:
+            with connect() as connection:
+                return prompts.think(connection, name, id, given.place, given.opinion, given.reason)
+
+        if not await asyncio.to_thread(note):
+            raise Wrong(404, "place", f"{name} has no such text")
+        return {"noted": given.opinion}
+
+    @app.post("/v1/models/{bot}:predict", openapi_extra={"requestBody": V1_BODY})
+    async def predict(
+        bot: Annotated[str, PathParameter(json_schema_extra={"enum": there})], request: Request
+    ) -> JSONResponse:
+        name = known(bot)
+        asked = [read(instance, name) for instance in instances(await body(request))]
+        answers = await asyncio.gather(*(held(each, HOLD) for each in asked))
+        shown = [shape(name, answer, each.prompt) for answer, each in zip(answers, asked, strict=True)]
+        ready = all(answer.state != "writing" for answer in answers)
+        headers = {} if ready else {"retry-after": str(COME_AGAIN)}
+        return JSONResponse({"predictions": shown}, 200 if ready else 202, headers)
+
+    @app.get("/prompts")
+    async def known_prompts(
+        bot: Whose = None, prefix: Annotated[str, Query(max_length=100)] = ""
+    ) -> dict[str, list[str]]:
+        name = known(only(desk, bot))
+
+        def find() -> list[str]:
+            with connect() as connection:
+                return prompts.suggest(connection, name, prefix.replace("\0", "").lower(), SUGGESTIONS)
+
+        return {"prompts": await asyncio.to_thread(find)}
+
+    @app.get("/bots")
+    async def bots() -> dict[str, Any]:
+        return {"bots": sorted(desk.bots), "defaults": Sampling().model_dump()}
+
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/health/ready")
+    async def ready() -> dict[str, str]:
+        def ask() -> None:
+            with connect() as connection:
+                connection.execute("SELECT 1")
+
+        await asyncio.to_thread(ask)
+        return {"status": "ready"}
+
+    app.include_router(page_routes(desk, connect))
+    app.mount("/static", StaticFiles(directory=FOLDER), "static")
+    for kind in (Wrong, RequestValidationError, HTTPException, MynahError, psycopg.Error):
+        app.add_exception_handler(kind, refuse)
+    return app
+
+
+def streamed(desk: Desk, bot: str, answer: Answer, prompt: str | None) -> StreamingResponse:
+    """An answer as lines of JSON."""
+    found = lines(desk, bot, answer, prompt)
+    return StreamingResponse(found, media_type="application/x-ndjson", headers=UNBUFFERED)
+
+
+async def lines(desk: Desk, bot: str, answer: Answer, prompt: str | None) -> AsyncIterator[str]:
+    """An answer as it grows: a line whenever it has changed, and each second."""
+    told, at = "", 0.0
+    while True:
+        growth = json.dumps([answer.state, answer.phase, answer.before, answer.texts])
+        if growth != told or time.monotonic() >= at + 1:
+            told, at = growth, time.monotonic()
+            yield json.dumps(shape(bot, answer, prompt), ensure_ascii=False) + "\n"
+        if answer.state != "writing":
+            return
+        await asyncio.sleep(LOOK)
+        looked = await asyncio.to_thread(desk.look, bot, answer.id)
+        answer = looked or answer
+
+
+def only(desk: Desk, bot: str | None) -> str:
+    """The bot that is meant. Raises Wrong, 400, where several could be."""
+    if bot is None and len(desk.bots) == 1:
+        return next(iter(desk.bots))
+    if bot is None:
+        raise Wrong(400, "bot", f"it is missing; there are {', '.join(sorted(desk.bots))}")
+    return bot
+
+
+async def body(request: Request) -> Any:
+    try:
+        return await request.json()
+    except (ValueError, RecursionError):
+        raise Wrong(400, "body", "it is no JSON") from None
+
+
+def instances(given: Any) -> list[dict[str, Any]]:
+    """The instances of a V1 request. Raises Wrong, 400."""
+    if not isinstance(given, dict) or not isinstance(given.get("instances"), list):
+        raise Wrong(400, "instances", "it is no list")
+    found = [{"prompt": one} if isinstance(one, str) else one for one in given["instances"]]
+    if not 1 <= len(found) <= MOST_INSTANCES:
+        raise Wrong(400, "instances", f"it has {len(found)}, and 1 to {MOST_INSTANCES} are taken")
+    for place, one in enumerate(found):
+        if not isinstance(one, dict):
+            raise Wrong(400, f"instances[{place}]", "it is neither a text nor a map of fields")
+    return found
+
+
+def told(bot: str, answer: Answer, prompt: str | None) -> JSONResponse:
+    """200 with the texts, 202 while they are written, 503 where that failed."""
+    match answer.state:
+        case "written":
+            return JSONResponse(shape(bot, answer, prompt))
+        case "writing":
+            # Where to ask again: by its id, which counts as no other visit.
+            where = f"/tweets/{answer.id}?bot={bot}"
+            return JSONResponse(shape(bot, answer, prompt), 202, {"retry-after": str(COME_AGAIN), "location": where})
+        case _:
+            return JSONResponse(
+                {"error": answer.why, **shape(bot, answer, prompt)}, 503, {"retry-after": str(COME_AGAIN)}
+            )
+
+
+async def refuse(request: Request, error: Exception) -> JSONResponse:
+    """What a client reads instead of an answer: {"error": what is wrong, "field": where}."""
+    match error:
+        case Wrong():
+            return JSONResponse({"error": str(error), "field": error.field}, error.status)
+        case RequestValidationError():
+            first = error.errors()[0]
+            field = str(first["loc"][-1]) if first["loc"] else "body"
+            return JSONResponse({"error": f"{field}: {first['msg']}", "field": field}, 400)
+        case HTTPException():
+            return JSONResponse({"error": f"{request.method} {request.url.path}: {error.detail}"}, error.status_code)
+        case NoModel():
+            return JSONResponse({"error": str(error)}, 503, {"retry-after": "30"})
+        case Busy():
+            return JSONResponse({"error": str(error)}, 429, {"retry-after": str(COME_AGAIN)})
+        case _:
+            logger.warning("%s", error)
+            return JSONResponse({"error": "Postgres does not answer: ask again in a moment"}, 503, {"retry-after": "5"})

@@ -1,0 +1,220 @@
+"""Who answers a prompt: Postgres, where its texts stand; else a model server, which is asked once.
+
+The process that claims an answer writes it, renews its claim while it does, and tells in the same row how far it is;
+every replica reads it there. A claim whose process was killed runs out, and whoever asks next takes it.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+from uuid import UUID, uuid4
+
+from mynah import endpoint
+from mynah.bot import Bot
+from mynah.database import prompts
+from mynah.database.connection import Connection
+from mynah.database.prompts import Answer, canonical
+from mynah.database.wanted import wanted
+from mynah.errors import MynahError
+from mynah.recitation import Copied
+from mynah.rules import judge
+from mynah.settings import Settings
+from mynah.text import clean_generated, fold_spaces
+from mynah.trained_on import copied_from
+from serving.tweets.asked import Asked
+
+logger = logging.getLogger("serving")
+
+WRITERS = 4  # answers that one replica writes at a time; the others wait their turn
+QUEUE = 200  # answers that are written or wait here, from which on no more are begun
+TELL = 0.5  # seconds between two renewals of a claim
+
+Connect = Callable[[], AbstractContextManager[Connection]]
+
+
+class NoModel(MynahError):
+    """The bot has no current model: nobody can write for it."""
+
+
+class Busy(MynahError):
+    """This replica has enough to do."""
+
+
+class Stopped(MynahError):
+    """Whoever asked does not want the answer any more, or another process writes it."""
+
+
+class Desk:
+    """Answers for some bots."""
+
+    def __init__(self, settings: Settings, bots: Mapping[str, Bot], connect: Connect) -> None:
+        """`connect` lends a connection for a moment."""
+        self.bots = bots
+        self._settings = settings
+        self._connect = connect
+        self._holder = uuid4()
+        self._writers = ThreadPoolExecutor(WRITERS, "writer")
+        self._copied: dict[tuple[str, str], Copied] = {}
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    def ask(self, asked: Asked) -> Answer:
+        """The answer as it is now; where there is none, this process begins to write it.
+
+        Raises NoModel where the bot has no current model, and Busy.
+        """
+        sampling = canonical(asked.sampling.model_dump())
+        with self._connect() as connection:
+            found = prompts.visit(connection, asked.bot, asked.key, sampling)
+            if found.model is None:
+                raise NoModel(f"{asked.bot} has no model yet: promote one")
+            if found.answer and found.answer.state == "written":
+                return found.answer
+            if self._waiting >= QUEUE:
+                raise Busy(f"{self._waiting} answers are written or wait: ask again in a moment")
+            id = prompts.claim(connection, found.prompt_id, found.model, sampling, self._holder)
+            if id:
+                self._begin(id, asked, found.model)
+                answer = prompts.answer(connection, asked.bot, id)
+            else:  # somebody else is at it, or has just ended
+                answer = prompts.answer_to(connection, asked.bot, found.prompt_id, found.model, sampling)
+                if answer and answer.state == "writing":
+                    prompts.join(connection, answer.id)
+        assert answer is not None  # noqa: S101 — answers are never deleted by themselves
+        return answer
+
+    def leave(self, bot: str, id: UUID) -> bool:
+        """One of those who wait for an answer goes; without any, it is ended. False where it is not being written."""
+        with self._connect() as connection:
+            return prompts.leave(connection, bot, id)
+
+    def look(self, bot: str, id: UUID) -> Answer | None:
+        """An answer as it is now; None where the bot has none of this id."""
+        with self._connect() as connection:
+            return prompts.answer(connection, bot, id)
+
+    def stop(self) -> None:
+        """Begin no more, and let go of what is being written: whoever asks again, elsewhere, takes it."""
+        self._writers.shutdown(wait=False, cancel_futures=True)
+        with self._connect() as connection:
+            prompts.let_go(connection, self._holder)
+
+    def _begin(self, id: UUID, asked: Asked, model: str) -> None:
+        with self._lock:
+            self._waiting += 1
+        claim = _Claim(self._connect, id, self._holder)
+        claim.begin()  # it may wait for a writer for long
+        self._writers.submit(self._write, id, asked, model, claim).add_done_callback(lambda _: self._end(claim))
+
+    def _end(self, claim: "_Claim") -> None:
+        claim.end()
+        with self._lock:
+            self._waiting -= 1
+
+    def _write(self, id: UUID, asked: Asked, model: str, claim: "_Claim") -> None:
+        bot = self.bots[asked.bot]
+        try:
+            with wanted(self._settings.connect, bot.name, "play"):
+                texts = self._texts(bot, asked, model, claim)
+            with self._connect() as connection:
+                prompts.write(connection, id, self._holder, texts)
+        except Stopped as error:
+            self._fail(id, str(error))
+        except MynahError as error:
+            logger.warning("%s: %s", bot.name, error)
+            self._fail(id, str(error))
+        except Exception:
+            logger.exception("%s: answer %s", bot.name, id)
+            self._fail(id, "something went wrong: the log of the tweet API tells what")
+
+    def _fail(self, id: UUID, why: str) -> None:
+        try:
+            with self._connect() as connection:
+                prompts.fail(connection, id, self._holder, why)
+        except Exception as error:  # the claim runs out by itself
+            logger.warning("answer %s: %s", id, error)
+
+    def _texts(self, bot: Bot, asked: Asked, model: str, claim: "_Claim") -> list[dict[str, Any]]:
+        """The texts that the judge lets pass, the best first."""
+        sleeps = bot.serve.mode == "own" and not bot.serve.replicas
+        asleep = endpoint.AWAKE_WITHIN if sleeps else 0.0
+        claim.phase = "waking the model"
+        with endpoint.client(self._settings.endpoint_of(bot.name), self._settings.api_keys) as client:
+            serves = endpoint.serving_model(client, bot.name, endpoint.WAIT, asleep)
+            if serves not in (model, endpoint.UNTOLD):
+                raise MynahError(f"{bot.name} is changing its model from {serves} to {model}: ask again in a moment")
+            claim.phase = "writing"
+            copied = self._index(bot.name, model)
+            ask = bot.generate.model_copy(
+                update={
+                    "samples": asked.sampling.num_samples,
+                    "max_tokens": asked.sampling.length,
+                    "temperature": asked.sampling.temperature,
+                    "top_p": asked.sampling.top_p,
+                    "top_k": asked.sampling.top_k,
+                    "seed": None,
+                }
+            )
+            parts: dict[int, str] = {}
+            pieces = endpoint.stream(client, bot.name, asked.prompt, ask, asleep)
+            with contextlib.closing(pieces):
+                for place, piece, finish in pieces:
+                    parts[place] = parts.get(place, asked.prompt) + piece
+                    if finish:
+                        text = clean_generated(parts.pop(place), finish == "stop")
+                        verdict = judge(text, bot.judge, copied)
+                        if not verdict.rejection:
+                            claim.add({"text": text, "score": verdict.score, "scores": verdict.scores})
+                    claim.unfinished = [{"text": part, "unfinished": True} for part in parts.values()]
+                    if claim.lost:
+                        raise Stopped("nobody waits for it any more")
+        return claim.texts
+
+    def _index(self, bot: str, model: str) -> Copied:
+        """How much of a text stands in what the model was trained on."""
+        with self._lock:  # one fetches it
+            if (bot, model) not in self._copied:
+                for other in [key for key in self._copied if key[0] == bot]:
+                    del self._copied[other]
+                self._copied[bot, model] = copied_from(self._settings, bot, model)
+            return self._copied[bot, model]
+
+
+class _Claim:
+    """A claim that is renewed while an answer is written, and what is known of the answer so far."""
+
+    def __init__(self, connect: Connect, id: UUID, holder: UUID) -> None:
+        self.phase = "waiting for a writer"
+        self.texts: list[dict[str, Any]] = []
+        self.unfinished: list[dict[str, Any]] = []
+        self.lost = False
+        self._connect, self._id, self._holder = connect, id, holder
+        self._known: set[str] = set()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="claim", daemon=True)
+
+    def add(self, text: dict[str, Any]) -> None:
+        """One more text, in its place; one that is there already is left out."""
+        folded = fold_spaces(text["text"])
+        if folded not in self._known:
+            self._known.add(folded)
+            self.texts = sorted([*self.texts, text], key=lambda each: -each["score"])
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def end(self) -> None:
+        self._done.set()
+
+    def _renew(self) -> None:
+        while not self._done.wait(TELL):
+            try:
+                with self._connect() as connection:
+                    shown = [*self.texts, *self.unfinished]
+                    self.lost = not prompts.renew(connection, self._id, self._holder, self.phase, shown)
+            except Exception as error:  # Postgres is away for a moment
+                logger.warning("answer %s: %s", self._id, error)

@@ -1,0 +1,37 @@
+"""An answer as it is told, by the API and on the page."""
+
+import time
+from typing import Any
+
+from mynah.database.prompts import Answer
+from mynah.tweet import weight
+
+
+def shape(bot: str, answer: Answer, prompt: str | None) -> dict[str, Any]:
+    """What there is of an answer; `says` is for people."""
+    told: dict[str, Any] = {"bot": bot, "id": str(answer.id), "model": answer.model, "state": answer.state}
+    if prompt is not None:
+        told["prompt"] = prompt
+    if answer.state == "writing":
+        phase = answer.phase or "waiting for a writer"
+        seconds = max(0.0, time.time() - answer.asked_at.timestamp())
+        told |= {"phase": phase, "seconds": round(seconds, 1), "before": answer.before}
+    if answer.state == "failed":
+        told["why"] = answer.why
+    texts = [text if text.get("unfinished") else {**text, "weight": weight(text["text"])} for text in answer.texts]
+    return told | {"says": says(answer, told), "texts": texts}
+
+
+def says(answer: Answer, told: dict[str, Any]) -> str:
+    """Where an answer stands, in words."""
+    match answer.state:
+        case "writing":
+            before = f", {answer.before} before you" if answer.before else ""
+            return f"{told['phase']}, {told['seconds']:.0f} s{before}"
+        case "failed":
+            return str(answer.why)
+        case _:
+            number = len(answer.texts)
+            if not number:
+                return "no text was good enough: try another prompt"
+            return f"{number} text{'s' if number > 1 else ''}, the best first"

@@ -1,0 +1,94 @@
+"""The tweet API in front of a model server that says what a test wants, with a real Postgres."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from mynah.bot import Bot, FileSource, Judge
+from mynah.database import served
+from mynah.database.connection import Connection
+from mynah.settings import Settings
+from serving.transport import listen
+from serving.tweets.app import application
+from serving.tweets.desk import Desk
+from serving.tweets.server import connections
+from tests.scripted import Server, scripted
+
+MODEL = "20260101T000000-a"
+TEXTS = (
+    " is a fine thing to have.",
+    " See example.com now.",
+    " is good, and good, and good, and good.",
+    " is old and new.",
+)
+
+
+@pytest.fixture
+def model() -> Iterator[Server]:
+    """It serves MODEL, and writes TEXTS again and again, 0.3 s for a request."""
+    with scripted() as server:
+        server.script = [answer]
+        yield server
+
+
+def answer(body: dict[str, Any]) -> Any:
+    if "prompt" not in body:
+        return 200, {"versions": [MODEL]}
+    time.sleep(0.3)
+    return said([TEXTS[number % len(TEXTS)] for number in range(body["n"])])
+
+
+def said(texts: list[str]) -> Any:
+    """A stream of completions, two pieces a text."""
+    pieces = [(n, text[:4], None) for n, text in enumerate(texts)]
+    pieces += [(n, text[4:], "stop") for n, text in enumerate(texts)]
+    events = [{"choices": [{"index": n, "text": text, "finish_reason": end}]} for n, text, end in pieces]
+    body = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+    return 200, body.encode(), {"content-type": "text/event-stream"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, model: Server) -> Settings:
+    return Settings.read({"MYNAH_HOME": str(tmp_path), "DATABASE_URL": database_url, "MYNAH_ENDPOINT": model.address})
+
+
+@pytest.fixture
+def bots(connection: Connection) -> dict[str, Bot]:
+    """Two, of which `left` has a model."""
+    served.carry_out(connection, served.ask(connection, "left", MODEL, "a test").id)
+    source = FileSource(url="none.txt")
+    return {name: Bot(name=name, sources={"none": source}, judge=Judge(min_words=3)) for name in ("left", "right")}
+
+
+@contextmanager
+def replica(settings: Settings, bots: dict[str, Bot]) -> Iterator[httpx.Client]:
+    """The API on a port of its own."""
+    with ExitStack() as stack:
+        pool = stack.enter_context(connections(settings))
+        desk = Desk(settings, bots, pool.connection)
+        stack.callback(desk.stop)
+        listener = listen("127.0.0.1", 0)
+        config = uvicorn.Config(application(desk, pool.connection), log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield stack.enter_context(httpx.Client(base_url=address, timeout=30))
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def api(settings: Settings, bots: dict[str, Bot]) -> Iterator[httpx.Client]:
+    with replica(settings, bots) as client:
+        yield client
