@@ -18,6 +18,9 @@ class Serve(Section):
     model: Annotated[str | None, Unit("model id")] = None
     """The model to serve. Without it, `mynah promote` decides, and upgrades keep what it decided. Taken out again,
     the bot has no model until the next promotion."""
+    first_model: Annotated[str | None, Unit("model id")] = None
+    """With accelerator gpu, the model to begin with, for vLLM cannot wait for one; `mynah promote` decides from then
+    on. Leave it as it is: a change of it would be served."""
     accelerator: Literal["cpu", "gpu"] = "cpu"
     """cpu: our own runtime, with OpenVINO. gpu: KServe's runtime kserve-huggingfaceserver, with vLLM."""
     replicas: Annotated[int, Unit("pods")] = Field(default=1, ge=0)
@@ -32,6 +35,7 @@ class Serve(Section):
     """Cores that a pod asks for, e.g. 2 or 250m (a quarter of a core). It takes more where the node has them."""
     memory: Annotated[Quantity, Unit("bytes per pod")] = "2Gi"
     """Memory that a pod asks for and may not exceed, e.g. 2Gi. On a CPU it holds the model's weights, about half a
-    gigabyte of program, and up to 1 GB of keys and values, which fills up in the first hours of use."""
+    gigabyte of program, and up to 1 GB of keys and values, which fills up in the first hours of use. With accelerator
+    gpu, it is the memory for each GPU."""
     gpus: Annotated[int, Unit("GPUs per pod")] = Field(default=1, ge=1)
-    """GPUs that a pod asks for, with accelerator gpu."""
+    """GPUs that a pod asks for, with accelerator gpu. The model is spread over them."""

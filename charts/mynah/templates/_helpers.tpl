@@ -213,6 +213,13 @@ lifecycle: {preStop: {sleep: {seconds: 5}}}
 {{- end -}}
 {{- end -}}
 
+{{/* A quantity, so many times: (dict "quantity" "2Gi" "by" 3). */}}
+{{- define "mynah.times" -}}
+{{- $unit := regexFind "[A-Za-z]*$" .quantity -}}
+{{- $number := trimSuffix $unit .quantity -}}
+{{- if eq (int .by) 1 }}{{ .quantity }}{{ else }}{{ mulf (float64 $number) .by }}{{ $unit }}{{ end -}}
+{{- end -}}
+
 {{/* A value of a Secret as it is now, base64; a random one before it exists. */}}
 {{- define "mynah.kept" -}}
 {{- $secret := lookup "v1" "Secret" .root.Release.Namespace .name | default dict -}}
