@@ -28,7 +28,7 @@ SERVER = """
 import json, pathlib, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-_, verb, bot, _, _, port, _, model = sys.argv  # serve BOT --quiet --port PORT --model ID
+_, verb, bot, _, model, _, _, port = sys.argv  # serve BOT --model ID --quiet --port PORT
 fault = json.loads(pathlib.Path("FAULTS").read_text()).get(model)
 assert (verb, bot) == ("serve", "demo")
 if fault == "does not load":

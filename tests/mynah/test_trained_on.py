@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from jobs.judging import prompts_to_try
-from mynah.bot import Bot, Generate
+from mynah.bot import Bot, FileSource, Generate
 from mynah.bucket import Bucket
 from mynah.document import Document, pack
 from mynah.errors import MynahError
@@ -17,6 +17,11 @@ from mynah.settings import Settings
 from mynah.trained_on import copied_from, prompts_of
 
 TEXT = "The early bird catches the worm."
+
+
+@pytest.fixture
+def bot() -> Bot:
+    return Bot(name="demo", sources={"none": FileSource(url="none.txt")})
 
 
 @pytest.fixture

@@ -22,11 +22,12 @@ def test_a_server_is_not_migrated_by_who_connects(
     monkeypatch.setattr(module, "WAIT", 0.05)
     with pytest.raises(MynahError) as caught:
         connect(old_url, tmp_path)
-    lacks = "the database lacks 0003_history, 0004_spend, 0005_silences: "
+    lacking = ["0003_history", "0004_spend", "0005_silences", "0006_wanted", "0007_prompts"]
+    lacks = f"the database lacks {', '.join(lacking)}: "
     assert str(caught.value) == f"{lacks}run `mynah migrate`, or wait for the chart's prepare job"
     assert capsys.readouterr().err == f"{lacks}waiting up to 0 s for `mynah migrate`\n"
     with reach(old_url, tmp_path) as connection:
-        assert missing(connection) == ["0003_history.sql", "0004_spend.sql", "0005_silences.sql"]
+        assert missing(connection) == [f"{name}.sql" for name in lacking]
 
 
 def test_who_starts_before_the_migration_gets_through(
