@@ -75,7 +75,9 @@ def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str 
             from mynah.local_server import serving
 
             endpoint = server.enter_context(serving(loaded.name))
-        generated = generate(loaded, settings, endpoint or settings.endpoint, AWAKE_WITHIN if wake else 0)
+        generated = generate(
+            loaded, settings, endpoint or settings.endpoint_of(loaded.name), AWAKE_WITHIN if wake else 0
+        )
     show(generated, as_json)
 
 
@@ -241,11 +243,11 @@ def _place(
     with settings.connect() as connection, ExitStack() as server:
         place: Place = ThisMachine(connection, loaded.name, settings.api_keys)
         if cluster and loaded.serve.mode != "own":
-            place = Pool(connection, loaded.name, settings.endpoint, settings.api_keys)
+            place = Pool(connection, loaded.name, settings.endpoint_of(loaded.name), settings.api_keys)
         elif cluster:
             from jobs.kubernetes.rollout import InferenceService
 
-            if not loaded.serve.replicas:  # it is asked, and seen to come up with the new model
+            if loaded.serve.sleeps:  # it is asked, and seen to come up with the new model
                 server.enter_context(wanted(settings.connect, loaded.name, "promote"))
             place = InferenceService(cluster, loaded, settings.bucket, settings.api_keys)
         yield loaded, settings.bucket, connection, place
@@ -261,7 +263,7 @@ def status(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str | 
     from jobs.status import status
 
     loaded, settings = load(bot, overrides)
-    show(status(loaded, settings, endpoint or settings.endpoint, datetime.now(UTC)), as_json)
+    show(status(loaded, settings, endpoint or settings.endpoint_of(loaded.name), datetime.now(UTC)), as_json)
 
 
 @click.command(epilog="Example: DATABASE_URL=postgresql://… mynah migrate")

@@ -100,7 +100,7 @@ def cli() -> None:
       MYNAH_BUCKET         file:///path, s3://bucket/prefix or gs://… (a folder in MYNAH_HOME); S3 reads AWS_*
       DATABASE_URL, PG*    the Postgres server (one of our own in MYNAH_HOME)
       MYNAH_BOTS           the folder of bot files (bots)
-      MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080); {bot} stands for a bot's name
+      MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080); {bot} in it is the bot's name
       MYNAH_API_KEY        what that server wants to see; `mynah serve` takes any of several, with commas (nothing)
       MYNAH_USER           who you are, beside each decision (your login name)
       MYNAH_ALLOW_PRIVATE  1 lets http sources lead to private addresses; or only these hosts, with commas

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ASK = 20  # samples per request, at most: what the server batches well
 TIMEOUT = httpx.Timeout(10, read=300)  # seconds
+SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}  # fields that a request has too
 EMPTY_ANSWERS = 3  # answers without a text, one after the other, until the endpoint is given up
 BUSY = (429, 503)  # statuses of a server that may say when to come back
 WAIT = 180.0  # seconds, all in all, for a server that is busy or still loads its model
@@ -80,7 +81,7 @@ def completions(
 
     Raises MynahError where the endpoint breaks off, errs, or goes on answering without a text.
     """
-    sampling = ask.model_dump(include={"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"})
+    sampling = ask.model_dump(include=SAMPLING)
     missing, empty = ask.samples, 0
     while missing:
         # A seed per request, so that two requests of one prompt differ; drawn here where the bot file has none, so that
@@ -116,7 +117,7 @@ def stream(
 
     Closing the iterator ends them at the server. Raises MynahError as `completions` does.
     """
-    sampling = ask.model_dump(include={"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "seed"})
+    sampling = ask.model_dump(include=SAMPLING | {"seed"})
     body = {"model": name, "prompt": prompt, "n": ask.samples, "stream": True, **sampling}
     patience = _Patience(client, WAIT, asleep)
     while True:

@@ -70,12 +70,6 @@ def shingles(key: str) -> set[str]:
     return {key[start : start + SHINGLE] for start in range(len(key) - SHINGLE + 1)}
 
 
-def jaccard(one: set[str], other: set[str]) -> float:
-    """The share of the shingles of either that are in both."""
-    both = len(one & other)
-    return both / (len(one) + len(other) - both)
-
-
 def shingle_hash(shingle: str) -> int:
     """32 bits, well mixed (the finaliser of MurmurHash3)."""
     found = 0

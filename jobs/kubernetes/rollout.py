@@ -73,7 +73,7 @@ class InferenceService:
         try:
             self._patch({"canary": [{"trafficPercent": 0, "predictor": predictor}]})
             self._wait(f"{name}-{CANARY}-predictor", uri, CANARY)
-            if not self.bot.serve.replicas:
+            if self.bot.serve.sleeps:
                 self._wait_awake()
             yield f"http://{name}-{CANARY}-predictor", name
         except BaseException:

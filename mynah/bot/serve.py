@@ -39,3 +39,8 @@ class Serve(Section):
     gpu, it is the memory for each GPU."""
     gpus: Annotated[int, Unit("GPUs per pod")] = Field(default=1, ge=1)
     """GPUs that a pod asks for, with accelerator gpu. The model is spread over them."""
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it has no pod until something asks for one. The chart's mynah.sleeps says the same."""
+        return self.mode == "own" and self.replicas == 0

@@ -209,19 +209,6 @@ def suggest(connection: Connection, bot: str, prefix: str, limit: int) -> list[s
     return [key for (key,) in rows]
 
 
-def show(connection: Connection, bot: str, key: str) -> int:
-    """Have a prompt that an operator names, to be named to others; its id."""
-    row = connection.execute(
-        """
-        INSERT INTO prompts (bot, key, shown) VALUES (%s, %s, true)
-        ON CONFLICT (bot, key) DO UPDATE SET shown = true RETURNING id
-        """,
-        [bot, key],
-    ).fetchone()
-    assert row is not None  # noqa: S101 — RETURNING returns it
-    return int(row[0])
-
-
 def think(connection: Connection, bot: str, id: UUID, place: int, opinion: str, reason: str = "") -> bool:
     """Note what somebody thinks of a text; False where the answer has no such text."""
     with connection.transaction():

@@ -16,6 +16,7 @@ and the Play page (serving.tweets.page).
 import asyncio
 import json
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
@@ -34,7 +35,7 @@ from mynah import __version__
 from mynah.database import prompts
 from mynah.database.prompts import Answer
 from mynah.errors import MynahError
-from serving.tweets.asked import Asked, Sampling, Wrong, read
+from serving.tweets.asked import Asked, Sampling, Wrong, check_characters, read
 from serving.tweets.desk import Busy, Connect, Desk, NoModel
 from serving.tweets.page import FOLDER, page_routes
 from serving.tweets.told import shape
@@ -111,13 +112,17 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
 
     async def held(asked: Asked, seconds: float) -> Answer:
         """The answer, waited for so long."""
-        give_up = time.monotonic() + seconds
-        answer = await asyncio.to_thread(desk.ask, asked)
-        while answer.state == "writing" and (rest := give_up - time.monotonic()) > 0:
-            await asyncio.sleep(min(LOOK, rest))
-            looked = await asyncio.to_thread(desk.look, asked.bot, answer.id)
-            answer = looked or answer
-        return answer
+        first = await asyncio.to_thread(desk.ask, asked)
+        *_, last = [now async for now in growing(desk, asked.bot, first, seconds)]
+        return last
+
+    async def found(id: UUID, bot: str | None) -> tuple[str, Answer]:
+        """Whose answer it is, and the answer."""
+        name = known(only(desk, bot))
+        answer = await asyncio.to_thread(desk.look, name, id)
+        if answer is None:
+            raise Wrong(404, "id", f"{name} has no such answer")
+        return name, answer
 
     @app.get("/tweets")
     async def tweets(
@@ -153,19 +158,11 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
 
     @app.get("/tweets/{id}")
     async def tweets_by_id(id: UUID, bot: Whose = None) -> JSONResponse:
-        name = known(only(desk, bot))
-        answer = await asyncio.to_thread(desk.look, name, id)
-        if answer is None:
-            raise Wrong(404, "id", f"{name} has no such answer")
-        return told(name, answer, None)
+        return told(*await found(id, bot), None)
 
     @app.get("/tweets/{id}/stream")
     async def stream_by_id(id: UUID, bot: Whose = None) -> StreamingResponse:
-        name = known(only(desk, bot))
-        answer = await asyncio.to_thread(desk.look, name, id)
-        if answer is None:
-            raise Wrong(404, "id", f"{name} has no such answer")
-        return streamed(desk, name, answer, None)
+        return streamed(desk, *await found(id, bot), None)
 
     @app.post("/tweets/{id}/stop")
     async def stop(id: UUID, bot: Whose = None) -> dict[str, bool]:
@@ -174,8 +171,7 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
     @app.post("/tweets/{id}/opinions", status_code=201)
     async def opinions(id: UUID, given: Opinion) -> dict[str, str]:
         name = known(given.bot)
-        if any("\ud800" <= character <= "\udfff" or character == "\0" for character in given.reason):
-            raise Wrong(400, "reason", "it contains a character that is none")
+        check_characters("reason", given.reason)
 
         def note() -> bool:
             with connect() as connection:
@@ -211,7 +207,7 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
 
     @app.get("/bots")
     async def bots() -> dict[str, Any]:
-        return {"bots": sorted(desk.bots), "defaults": Sampling().model_dump()}
+        return {"bots": there, "defaults": Sampling().model_dump()}
 
     @app.get("/health/live")
     async def live() -> dict[str, str]:
@@ -239,19 +235,25 @@ def streamed(desk: Desk, bot: str, answer: Answer, prompt: str | None) -> Stream
     return StreamingResponse(found, media_type="application/x-ndjson", headers=UNBUFFERED)
 
 
+async def growing(desk: Desk, bot: str, answer: Answer, seconds: float = math.inf) -> AsyncIterator[Answer]:
+    """An answer, and what it is at every later look, until it is written or `seconds` have passed."""
+    give_up = time.monotonic() + seconds
+    yield answer
+    while answer.state == "writing" and (rest := give_up - time.monotonic()) > 0:
+        await asyncio.sleep(min(LOOK, rest))
+        looked = await asyncio.to_thread(desk.look, bot, answer.id)
+        answer = looked or answer
+        yield answer
+
+
 async def lines(desk: Desk, bot: str, answer: Answer, prompt: str | None) -> AsyncIterator[str]:
     """An answer as it grows: a line whenever it has changed, and each second."""
     told, at = "", 0.0
-    while True:
-        growth = json.dumps([answer.state, answer.phase, answer.before, answer.texts])
+    async for now in growing(desk, bot, answer):
+        growth = json.dumps([now.state, now.phase, now.before, now.texts])
         if growth != told or time.monotonic() >= at + 1:
             told, at = growth, time.monotonic()
-            yield json.dumps(shape(bot, answer, prompt), ensure_ascii=False) + "\n"
-        if answer.state != "writing":
-            return
-        await asyncio.sleep(LOOK)
-        looked = await asyncio.to_thread(desk.look, bot, answer.id)
-        answer = looked or answer
+            yield json.dumps(shape(bot, now, prompt), ensure_ascii=False) + "\n"
 
 
 def only(desk: Desk, bot: str | None) -> str:

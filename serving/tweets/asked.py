@@ -49,6 +49,12 @@ class Wrong(Exception):
         self.status, self.field = status, field
 
 
+def check_characters(field: str, text: str) -> None:
+    """Raises Wrong, 400, for what Postgres does not carry: NUL, and halves of characters."""
+    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+        raise Wrong(400, field, "it contains a character that is none")
+
+
 def read(fields: Mapping[str, Any], bot: str) -> Asked:
     """What `fields` ask of a bot. Raises Wrong, 400."""
     unknown = sorted(set(fields) - {"prompt", *Sampling.model_fields})
@@ -61,8 +67,7 @@ def read(fields: Mapping[str, Any], bot: str) -> Asked:
     if not isinstance(prompt, str):
         raise Wrong(400, "prompt", "it is no text")
     prompt = fold_spaces(prompt)
-    if "\0" in prompt or any("\ud800" <= character <= "\udfff" for character in prompt):
-        raise Wrong(400, "prompt", "it contains a character that is none")
+    check_characters("prompt", prompt)
     if len(prompt) > MOST_CHARACTERS:
         raise Wrong(400, "prompt", f"it has {len(prompt)} characters, and {MOST_CHARACTERS} are the most")
     if (words := count_words(prompt)) > MOST_WORDS:

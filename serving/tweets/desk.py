@@ -59,6 +59,7 @@ class Desk:
         self._holder = uuid4()
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
         self._copied: dict[tuple[str, str], Copied] = {}
+        self._fetching = threading.Lock()
         self._lock = threading.Lock()
         self._waiting = 0
 
@@ -140,8 +141,7 @@ class Desk:
 
     def _texts(self, bot: Bot, asked: Asked, model: str, claim: "_Claim") -> list[dict[str, Any]]:
         """The texts that the judge lets pass, the best first."""
-        sleeps = bot.serve.mode == "own" and not bot.serve.replicas
-        asleep = endpoint.AWAKE_WITHIN if sleeps else 0.0
+        asleep = endpoint.AWAKE_WITHIN if bot.serve.sleeps else 0.0
         claim.phase = "waking the model"
         with endpoint.client(self._settings.endpoint_of(bot.name), self._settings.api_keys) as client:
             serves = endpoint.serving_model(client, bot.name, endpoint.WAIT, asleep)
@@ -159,24 +159,22 @@ class Desk:
                     "seed": None,
                 }
             )
-            parts: dict[int, str] = {}
             pieces = endpoint.stream(client, bot.name, asked.prompt, ask, asleep)
             with contextlib.closing(pieces):
                 for place, piece, finish in pieces:
-                    parts[place] = parts.get(place, asked.prompt) + piece
+                    claim.unfinished[place] = claim.unfinished.get(place, asked.prompt) + piece
                     if finish:
-                        text = clean_generated(parts.pop(place), finish == "stop")
+                        text = clean_generated(claim.unfinished.pop(place), finish == "stop")
                         verdict = judge(text, bot.judge, copied)
                         if not verdict.rejection:
                             claim.add({"text": text, "score": verdict.score, "scores": verdict.scores})
-                    claim.unfinished = [{"text": part, "unfinished": True} for part in parts.values()]
                     if claim.lost:
                         raise Stopped("nobody waits for it any more")
         return claim.texts
 
     def _index(self, bot: str, model: str) -> Copied:
         """How much of a text stands in what the model was trained on."""
-        with self._lock:  # one fetches it
+        with self._fetching:  # one does
             if (bot, model) not in self._copied:
                 for other in [key for key in self._copied if key[0] == bot]:
                     del self._copied[other]
@@ -190,7 +188,7 @@ class _Claim:
     def __init__(self, connect: Connect, id: UUID, holder: UUID) -> None:
         self.phase = "waiting for a writer"
         self.texts: list[dict[str, Any]] = []
-        self.unfinished: list[dict[str, Any]] = []
+        self.unfinished: dict[int, str] = {}
         self.lost = False
         self._connect, self._id, self._holder = connect, id, holder
         self._known: set[str] = set()
@@ -214,7 +212,8 @@ class _Claim:
         while not self._done.wait(TELL):
             try:
                 with self._connect() as connection:
-                    shown = [*self.texts, *self.unfinished]
+                    unfinished = [{"text": text, "unfinished": True} for text in list(self.unfinished.values())]
+                    shown = [*self.texts, *unfinished]
                     self.lost = not prompts.renew(connection, self._id, self._holder, self.phase, shown)
             except Exception as error:  # Postgres is away for a moment
                 logger.warning("answer %s: %s", self._id, error)

@@ -13,9 +13,10 @@ from mynah.bot import Bot, Clean, FileSource, Train
 from mynah.bucket import Bucket
 from mynah.document import Document, pack, unpack
 from mynah.errors import MynahError
-from mynah.recitation import BANDS, ROWS, band_hash, jaccard, permutations, shingle_hash, shingles, text_hash
+from mynah.recitation import BANDS, ROWS, band_hash, permutations, shingle_hash, shingles, text_hash
 from mynah.recitation import run_hashes as runs_of_one
 from mynah.text import same_text_key, words
+from tests.near import jaccard
 from training.dataset import assemble, build
 from training.minhash import PERMUTATIONS, band_hashes, rows_for, run_hashes, signatures
 from training.sides import NONE, Sides, read_sides, split_of

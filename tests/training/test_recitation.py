@@ -7,8 +7,9 @@ import pytest
 from mynah.bot import Bot, Clean, FileSource
 from mynah.bucket import Bucket
 from mynah.document import Document, pack, unpack
-from mynah.recitation import FILE, Copied, Recitation, jaccard, shingles
+from mynah.recitation import FILE, Copied, Recitation, shingles
 from mynah.text import same_text_key
+from tests.near import jaccard
 from training.dataset import build
 
 TEXTS = [

@@ -5,12 +5,16 @@
 {{- mergeOverwrite $defaults (deepCopy (index .root.Values.bots .name)) | toJson -}}
 {{- end -}}
 
+{{/* Whether a bot with this section serve has no pod until something asks for one; "" if not. Serve.sleeps in mynah/bot. */}}
+{{- define "mynah.sleeps" -}}
+{{- and (eq .mode "own") (eq (int .replicas) 0) | ternary "true" "" -}}
+{{- end -}}
+
 {{/* The bots whose model server sleeps until it is asked, with spaces between their names. */}}
 {{- define "mynah.sleepers" -}}
 {{- $sleepers := list -}}
 {{- range $name := keys .Values.bots | sortAlpha -}}
-{{- $serve := (include "mynah.bot" (dict "root" $ "name" $name) | fromJson).serve -}}
-{{- if and (eq $serve.mode "own") (eq (int $serve.replicas) 0) -}}
+{{- if include "mynah.sleeps" (include "mynah.bot" (dict "root" $ "name" $name) | fromJson).serve -}}
 {{- $sleepers = append $sleepers $name -}}
 {{- end -}}
 {{- end -}}

@@ -14,6 +14,7 @@ import pytest
 
 from jobs import judging
 from jobs.kubernetes import client, rollout
+from jobs.kubernetes.client import Cluster
 from jobs.kubernetes.rollout import InferenceService
 from jobs.promote import promote, rollback
 from mynah.bot import Bot, Promote, Serve
@@ -145,38 +146,47 @@ def test_a_server_that_tells_no_id_is_believed_by_its_folder(
 # --- a model that sleeps
 
 
+@pytest.fixture
+def sleeper(bot: Bot) -> Bot:
+    return bot.model_copy(update={"serve": Serve(replicas=0)})
+
+
+@pytest.fixture
+def sleeping(cluster: Cluster, sleeper: Bot, bucket: Bucket) -> InferenceService:
+    return InferenceService(cluster, sleeper, bucket)
+
+
 @pytest.mark.parametrize("verb", [promote, rollback])
 def test_a_change_waits_until_the_new_model_is_awake(
     verb: Callable[..., object],
-    bot: Bot,
+    sleeper: Bot,
     bucket: Bucket,
     connection: Connection,
+    sleeping: InferenceService,
     stand_in: StandIn,
     history: None,
 ) -> None:
     """KEDA takes its time."""
     looks = itertools.count()
     stand_in.replicas = lambda: int(next(looks) > 5)
-    sleeper = bot.model_copy(update={"serve": Serve(replicas=0)})
-    verb(sleeper, bucket, connection, InferenceService(cluster_at(stand_in.url), sleeper, bucket))
+    verb(sleeper, bucket, connection, sleeping)
     assert next(looks) > 6
     is_settled(connection, stand_in, NEW if verb is promote else OLD)
 
 
 def test_a_model_that_nobody_wakes_is_not_held_against_it(
-    bot: Bot,
+    sleeper: Bot,
     bucket: Bucket,
     connection: Connection,
+    sleeping: InferenceService,
     stand_in: StandIn,
     history: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rollout, "READY_WITHIN", 0.2)
     stand_in.replicas = lambda: 0
-    sleeper = bot.model_copy(update={"serve": Serve(replicas=0)})
-    service = InferenceService(cluster_at(stand_in.url), sleeper, bucket)
     with pytest.raises(MynahError, match="it sleeps, and KEDA does not wake it: see `kubectl describe scaledobject"):
-        promote(sleeper, bucket, connection, service)
+        promote(sleeper, bucket, connection, sleeping)
     assert served.refused(connection, "demo") == {}
     assert stand_in.model == NOW
 
