@@ -5,16 +5,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import uvicorn
 
 from mynah.bot import Bot, FileSource, Judge
 from mynah.database import served
-from mynah.database.connection import Connection
+from mynah.database.connection import Connection, connect
 from mynah.settings import Settings
 from serving.transport import listen
 from serving.tweets.app import application
@@ -57,11 +59,19 @@ def said(texts: list[str]) -> Any:
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str, model: Server) -> Settings:
-    return Settings.read({"MYNAH_HOME": str(tmp_path), "DATABASE_URL": database_url, "MYNAH_ENDPOINT": model.address})
+    return settings_of(tmp_path, database_url, model)
+
+
+def settings_of(home: Path, database_url: str, model: Server) -> Settings:
+    return Settings.read({"MYNAH_HOME": str(home), "DATABASE_URL": database_url, "MYNAH_ENDPOINT": model.address})
 
 
 @pytest.fixture
 def bots(connection: Connection) -> dict[str, Bot]:
+    return two_bots(connection)
+
+
+def two_bots(connection: Connection) -> dict[str, Bot]:
     """Two, of which `left` has a model."""
     served.carry_out(connection, served.ask(connection, "left", MODEL, "a test").id)
     source = FileSource(url="none.txt")
@@ -92,3 +102,32 @@ def replica(settings: Settings, bots: dict[str, Bot]) -> Iterator[httpx.Client]:
 def api(settings: Settings, bots: dict[str, Bot]) -> Iterator[httpx.Client]:
     with replica(settings, bots) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An API, and the model server behind it."""
+
+    api: httpx.Client
+    model: Server
+
+
+@pytest.fixture(scope="session")
+def whole_session(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    url = psycopg.conninfo.make_conninfo(postgres, dbname="tweets")
+    home = tmp_path_factory.mktemp("home")
+    with psycopg.connect(postgres, autocommit=True) as admin, scripted() as model:
+        admin.execute("CREATE DATABASE tweets TEMPLATE template")
+        model.script = [answer]
+        with connect(url, home) as connection:
+            bots = two_bots(connection)
+        with replica(settings_of(home, url, model), bots) as client:
+            yield Standing(client, model)
+        admin.execute("DROP DATABASE tweets WITH (FORCE)")
+
+
+@pytest.fixture
+def standing(whole_session: Standing) -> Standing:
+    """One that many tests share: for those that ask for what no other does, or for nothing."""
+    whole_session.model.asked.clear()
+    return whole_session

@@ -17,7 +17,7 @@ from mynah.database import served
 from mynah.database.connection import Connection
 from mynah.settings import Settings
 from tests.scripted import Server
-from tests.serving.tweets.conftest import MODEL, answer, replica
+from tests.serving.tweets.conftest import MODEL, Standing, answer, replica
 
 
 def ask(api: httpx.Client, prompt: str = "Love", bot: str = "left", **more: Any) -> httpx.Response:
@@ -115,8 +115,8 @@ def test_another_model_answers_anew(api: httpx.Client, model: Server, connection
     assert again["id"] != first["id"]
 
 
-def test_a_bot_without_a_model(api: httpx.Client) -> None:
-    found = ask(api, bot="right")
+def test_a_bot_without_a_model(standing: Standing) -> None:
+    found = ask(standing.api, bot="right")
     assert found.status_code == 503
     assert found.json()["error"] == "right has no model yet: promote one"
 
@@ -139,17 +139,15 @@ def test_a_bot_without_a_model(api: httpx.Client) -> None:
         ({"prompt": "x", "bot": "left", "colour": "1"}, 400, "colour: there is no such field; there are prompt, "),
     ],
 )
-def test_each_field_has_its_message(
-    api: httpx.Client, model: Server, query: dict[str, str], status: int, says: str
-) -> None:
-    found = api.get("/tweets", params=query)
+def test_each_field_has_its_message(standing: Standing, query: dict[str, str], status: int, says: str) -> None:
+    found = standing.api.get("/tweets", params=query)
     assert (found.status_code, found.json()["error"][: len(says)]) == (status, says)
-    assert model.asked == []
+    assert standing.model.asked == []
 
 
 @pytest.mark.parametrize("prompt", ["Что такое любовь?", "👩‍👩‍👧 is", "", "x" * 100, "a " * 20])
-def test_what_a_prompt_may_be(api: httpx.Client, prompt: str) -> None:
-    assert ask(api, prompt, num_samples=4).status_code == 200
+def test_what_a_prompt_may_be(standing: Standing, prompt: str) -> None:
+    assert ask(standing.api, prompt, num_samples=4).status_code == 200
 
 
 def test_v1_answers_several_at_once(api: httpx.Client, model: Server) -> None:
@@ -170,8 +168,8 @@ def test_v1_answers_several_at_once(api: httpx.Client, model: Server) -> None:
         (b'{"instances": [{"prompt": 1}]}', "prompt: it is no text"),
     ],
 )
-def test_v1_says_what_is_wrong(api: httpx.Client, body: bytes, says: str) -> None:
-    found = api.post("/v1/models/left:predict", content=body)
+def test_v1_says_what_is_wrong(standing: Standing, body: bytes, says: str) -> None:
+    found = standing.api.post("/v1/models/left:predict", content=body)
     assert (found.status_code, found.json()["error"]) == (400, says)
 
 

@@ -12,7 +12,7 @@ from mynah.bot import Bot
 from mynah.database.connection import Connection
 from mynah.settings import Settings
 from tests.scripted import Server
-from tests.serving.tweets.conftest import answer, replica, said
+from tests.serving.tweets.conftest import Standing, answer, replica, said
 
 BOTH = [("bot", "left"), ("bot", "right")]
 
@@ -99,8 +99,8 @@ def test_what_somebody_typed_is_no_html(api: httpx.Client, model: Server) -> Non
         ({"bot": "nobody", "prompt": "x"}, "there is no bot named nobody; there are left, right"),
     ],
 )
-def test_a_mistake_is_told_beside_the_field(api: httpx.Client, query: dict[str, str], says: str) -> None:
-    document = page(api, status=400, **query)
+def test_a_mistake_is_told_beside_the_field(standing: Standing, query: dict[str, str], says: str) -> None:
+    document = page(standing.api, status=400, **query)
     assert document.cssselect("[role=alert]")[0].text.startswith(says)
     assert not document.cssselect("section")
 
@@ -119,8 +119,8 @@ def test_prompts_to_try(settings: Settings, bots: dict[str, Bot], connection: Co
     }
 
 
-def test_nothing_comes_from_elsewhere_and_no_script_is_in_the_page(api: httpx.Client) -> None:
-    found = api.get("/play", params={"bot": "left", "prompt": "Love"})
+def test_nothing_comes_from_elsewhere_and_no_script_is_in_the_page(standing: Standing) -> None:
+    found = standing.api.get("/play", params={"bot": "left", "prompt": "Love"})
     policy = found.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -128,20 +128,20 @@ def test_nothing_comes_from_elsewhere_and_no_script_is_in_the_page(api: httpx.Cl
     assert "set-cookie" not in found.headers
     assert not re.search(r"https?://|\son\w+=|\sstyle=|<style|javascript:", found.text)
     for name, kind in (("play.css", "text/css"), ("play.js", "text/javascript")):
-        file = api.get(f"/static/{name}")
+        file = standing.api.get(f"/static/{name}")
         assert file.headers["content-type"].startswith(kind)
         assert not re.search(r"\beval\b|innerHTML|new Function", file.text)
 
 
-def test_a_blog_may_frame_the_embedded_page_and_no_other(api: httpx.Client) -> None:
-    found = api.get("/embed/left", params={"prompt": "Love"})
+def test_a_blog_may_frame_the_embedded_page_and_no_other(standing: Standing) -> None:
+    found = standing.api.get("/embed/left", params={"prompt": "Love"})
     assert "frame-ancestors *" in found.headers["content-security-policy"]
     document = html.fromstring(found.text)
     assert document.cssselect("body.embedded form")[0].get("action") == "left"
     assert document.cssselect("script")[0].get("src") == "../static/play.js"
     assert not document.cssselect("header, fieldset")
-    assert api.get("/embed/nobody").status_code == 404
+    assert standing.api.get("/embed/nobody").status_code == 404
 
 
-def test_it_begins_at_the_root(api: httpx.Client) -> None:
-    assert api.get("/").headers["location"] == "play"
+def test_it_begins_at_the_root(standing: Standing) -> None:
+    assert standing.api.get("/").headers["location"] == "play"
