@@ -1,5 +1,6 @@
 """A small real model that knows a few sayings by heart, and a real server of it on loopback."""
 
+import contextlib
 import json
 import os
 import socket
@@ -135,8 +136,12 @@ class Server:
     def engines(self) -> list[psutil.Process]:
         """The engines' processes: the children that run the worker (the other one is multiprocessing's)."""
         assert self.process.poll() is None, self.log.read_text()
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ends just now; a zombie is one of these
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
     def engine(self) -> psutil.Process:
         """The process of its first engine, as soon as there is one."""
