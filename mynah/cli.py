@@ -29,6 +29,7 @@ VERBS = {
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
     "serve": ("serving.verbs:serve", "Serve the current model until stopped."),
     "play": ("serving.verbs:play", "Answer people's prompts with a bot's texts, over HTTP."),
+    "prewarm": ("serving.verbs:prewarm", "Have prompts answered before people ask them."),
     "generate": ("jobs.verbs:generate", "Ask the served model for texts; judge and store them."),
     "curate": ("jobs.verbs:curate", "List, approve, reject or edit what the bot may say."),
     "post": ("jobs.verbs:post", "Post one random approved text."),

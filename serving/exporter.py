@@ -4,6 +4,8 @@
     mynah_tweets{bot, state}                      texts
     mynah_last_post_timestamp_seconds{bot}        only where there was a post
     mynah_silent_accounts{bot, source}            accounts that gave texts and give none any more
+    mynah_played_total{bot, what}                 what people did with the tweet API: a visit (a prompt was asked), a
+                                                  prompt (it was new), a like, a report
 
 Postgres may be away, or not migrated yet, when this process starts and at any time after: that is told, and asked again
 at the next scrape.
@@ -17,11 +19,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import psycopg
-from prometheus_client import REGISTRY, start_http_server
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import REGISTRY, Metric, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mynah.database import posts, silences, tweets
+from mynah.database import posts, prompts, silences, tweets
 from mynah.database.connection import reach
 from mynah.errors import MynahError
 from mynah.settings import Settings
@@ -41,6 +43,8 @@ class Counts:
     """bot → when it last posted."""
     silent: dict[tuple[str, str], int] = field(default_factory=dict)
     """(bot, source) → accounts."""
+    played: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(bot, what) → how often, ever."""
 
 
 class Tweets(Collector):
@@ -53,10 +57,10 @@ class Tweets(Collector):
         self._reading: Future[Counts] | None = None
         self._said: str | None = None
 
-    def describe(self) -> list[GaugeMetricFamily]:
+    def describe(self) -> list[Metric]:
         return []  # or registering would already ask Postgres
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         counts = self._counts()
         yield GaugeMetricFamily("mynah_database_up", "whether Postgres answered", value=counts is not None)
         if counts is None:
@@ -72,9 +76,10 @@ class Tweets(Collector):
         )
         for (bot, source), count in counts.silent.items():
             silent.add_metric([bot, source], count)
-        yield texts
-        yield last
-        yield silent
+        played = CounterMetricFamily("mynah_played", "what people did on the Play page", labels=["bot", "what"])
+        for (bot, what), count in counts.played.items():
+            played.add_metric([bot, what], count)
+        yield from (texts, last, silent, played)
 
     def _counts(self) -> Counts | None:
         """What Postgres holds; None, and a line in the log, where it does not say within `seconds`."""
@@ -100,6 +105,7 @@ class Tweets(Collector):
             for bot in self.bots:
                 counts.texts |= {(bot, state): n for state, n in tweets.count_states(connection, bot).items()}
                 counts.silent |= {(bot, source): n for source, n in silences.count(connection, bot).items()}
+                counts.played |= {(bot, what): n for what, n in prompts.counts(connection, bot).items()}
                 post = posts.last_post(connection, bot)
                 if post and post.posted_at:
                     counts.last_posts[bot] = post.posted_at

@@ -22,7 +22,7 @@ import errno
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import FrameType
 
 import uvicorn
@@ -39,8 +39,18 @@ _LOOK = 0.05  # seconds between two looks whether all clients have gone
 class Server(uvicorn.Server):
     """Serves an application on a socket that listens already, until SIGTERM or SIGINT."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS))
+    def __init__(self, app: ASGIApp, proxies: Sequence[str] = ()) -> None:
+        """`proxies`: addresses and networks whose X-Forwarded-For is believed."""
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=list(proxies),
+            )
+        )
         self._patient = False
         self.draining: list[Callable[[], Awaitable[None]]] = []
         """What else lets its clients go, from the moment that this server does."""

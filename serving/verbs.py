@@ -1,14 +1,18 @@
 """Serving's verbs."""
 
+import ipaddress
 import os
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from mynah.errors import MynahError, UsageError
-from mynah.options import bot_name
+from mynah.options import bot_name, load, show, verb
 
 if TYPE_CHECKING:
     from mynah.settings import Settings
@@ -148,32 +152,89 @@ class _Served:
         return str(name).startswith("openvino/")
 
 
+def networks(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses and networks. Raises BadParameter where one is neither."""
+    for each in given:
+        try:
+            ipaddress.ip_network(each)
+        except ValueError as error:
+            raise click.BadParameter(f"{error}: give an address, or a network such as 10.0.0.0/8") from None
+    return given
+
+
 @click.command(epilog="Examples: mynah play fortune · mynah play left right --port 8000")
 @click.argument("bots", nargs=-1, required=True, metavar="BOT…")
 @click.option("--endpoint", help="Where the models are served ({bot} stands for a bot's name), instead of here.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--requests-per-minute", default=300, show_default=True, type=click.IntRange(0), help="Per address; 0: any number."
+)
+@click.option(
+    "--prompts-per-minute",
+    default=20,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Per address, of those that a model must write for; 0: any number.",
+)
+@click.option(
+    "--proxy",
+    "proxies",
+    multiple=True,
+    callback=networks,
+    help="An address or network (10.0.0.0/8) of proxies before it, which tell whom they ask for; may be repeated.",
+)
 @click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
-def play(bots: tuple[str, ...], endpoint: str | None, host: str, port: int, quiet: bool) -> None:
+def play(
+    bots: tuple[str, ...],
+    endpoint: str | None,
+    host: str,
+    port: int,
+    requests_per_minute: int,
+    prompts_per_minute: int,
+    proxies: tuple[str, ...],
+    quiet: bool,
+) -> None:
     """Answer prompts with the bots' texts, judged and ranked, over HTTP, until stopped.
 
     What was asked before is answered from Postgres. A model server is started for the rest, where no endpoint is named.
     """
-    from contextlib import ExitStack
-    from dataclasses import replace
-
-    from mynah.local_server import started
-    from mynah.options import load
-    from mynah.settings import Settings
+    from serving.tweets.allowance import Allowance
     from serving.tweets.server import serve
 
-    loaded = {bot.name: bot for bot, _ in (load(name, ()) for name in bots)}
-    settings = Settings.read(os.environ)
-    endpoint = endpoint or settings.environment.get("MYNAH_ENDPOINT")
+    loaded = [load(name, ()) for name in bots]
+    with served_at([bot.name for bot, _ in loaded], endpoint, loaded[0][1]) as settings:
+        allowance = Allowance(requests_per_minute, prompts_per_minute)
+        serve(settings, {bot.name: bot for bot, _ in loaded}, host, port, allowance, proxies, quiet)
+
+
+@click.command(epilog="Examples: mynah prewarm fortune prompts.txt · echo 'Love is' | mynah prewarm fortune -")
+@verb
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--endpoint", help="Where the model is served ({bot} stands for the bot's name), instead of here.")
+def prewarm(bot: str, file: TextIO, overrides: tuple[str, ...], as_json: bool, endpoint: str | None) -> None:
+    """Have the prompts of FILE, one per line, answered before people ask them (- for standard input).
+
+    The Play page suggests them. What the current model has answered is passed over: run it again after a promotion.
+    """
+    from serving.tweets.prewarm import prewarm
+
+    loaded, settings = load(bot, overrides)
+    with served_at([loaded.name], endpoint, settings) as settings:
+        found = prewarm(settings, loaded, file)
+    show(found, as_json)
+
+
+@contextmanager
+def served_at(bots: Sequence[str], endpoint: str | None, settings: "Settings") -> "Iterator[Settings]":
+    """Settings that know where the bots' models are served: by a child of this process, where no endpoint is named."""
+    from mynah.local_server import started
+
     with ExitStack() as server:
+        endpoint = endpoint or settings.environment.get("MYNAH_ENDPOINT")
         if not endpoint:
-            endpoint = server.enter_context(started([*loaded, "--paged"]))
-        serve(replace(settings, endpoint=endpoint), loaded, host, port, quiet)
+            endpoint = server.enter_context(started([*bots, "--paged"]))
+        yield replace(settings, endpoint=endpoint)
 
 
 @click.command(hidden=True, epilog="Example: mynah exporter fortune jokes --port 9090")

@@ -52,10 +52,20 @@ _ANSWER = """
 """
 
 
+_FIND = f"""
+    SELECT asked.id, asked.visits, served.model, {_ANSWER}
+    FROM asked
+    LEFT JOIN served ON served.bot = %(bot)s AND served.since IS NOT NULL AND served.until IS NULL
+    LEFT JOIN answers
+      ON answers.prompt_id = asked.id AND answers.model = served.model AND answers.sampling = %(sampling)s
+"""  # noqa: S608 — nothing in it comes from outside
+
+
 def visit(connection: Connection, bot: str, key: str, sampling: str) -> Visit:
     """Count a visit, and find the answer that the bot's current model has given to the prompt, in one statement."""
-    row = connection.execute(
-        f"""
+    return _found(
+        connection,
+        """
         WITH asked AS (
             INSERT INTO prompts AS known (bot, key, visits) VALUES (%(bot)s, %(key)s, 1)
             ON CONFLICT (bot, key) DO UPDATE SET visits = known.visits + 1, last_at = clock_timestamp()
@@ -65,14 +75,28 @@ def visit(connection: Connection, bot: str, key: str, sampling: str) -> Visit:
             VALUES (%(bot)s, (clock_timestamp() AT TIME ZONE 'UTC')::date, 'visit', 1)
             ON CONFLICT (bot, day, what) DO UPDATE SET number = days.number + 1
         )
-        SELECT asked.id, asked.visits, served.model, {_ANSWER}
-        FROM asked
-        LEFT JOIN served ON served.bot = %(bot)s AND served.since IS NOT NULL AND served.until IS NULL
-        LEFT JOIN answers
-          ON answers.prompt_id = asked.id AND answers.model = served.model AND answers.sampling = %(sampling)s
-        """,  # noqa: S608 — nothing in it comes from outside
+        """,
         {"bot": bot, "key": key, "sampling": sampling},
-    ).fetchone()
+    )
+
+
+def show(connection: Connection, bot: str, key: str, sampling: str) -> Visit:
+    """From now on, suggest this prompt to everybody; find its answer as a visit does, without counting one."""
+    return _found(
+        connection,
+        """
+        WITH asked AS (
+            INSERT INTO prompts AS known (bot, key, shown) VALUES (%(bot)s, %(key)s, true)
+            ON CONFLICT (bot, key) DO UPDATE SET shown = true
+            RETURNING id, visits
+        )
+        """,
+        {"bot": bot, "key": key, "sampling": sampling},
+    )
+
+
+def _found(connection: Connection, asked: str, given: dict[str, str]) -> Visit:
+    row = connection.execute(asked + _FIND, given).fetchone()
     assert row is not None  # noqa: S101 — the statement returns what it inserts
     return Visit(row[0], row[1], row[2], Answer(*row[3:]) if row[3] else None)
 
@@ -237,16 +261,17 @@ def _count(connection: Connection, bot: str, what: str) -> None:
     )
 
 
-def counts(connection: Connection, bot: str, days: int) -> dict[str, int]:
-    """What → how often it was in the last `days` days, of visits, prompts that were new, likes and reports."""
+def counts(connection: Connection, bot: str, days: int | None = None) -> dict[str, int]:
+    """What → how often, of visits, prompts that were new, likes and reports; in the last `days` days, or ever."""
     return dict(
         connection.execute(
             """
             SELECT what, sum(number)::bigint FROM play_days
-            WHERE bot = %s AND day > (clock_timestamp() AT TIME ZONE 'UTC')::date - %s
+            WHERE bot = %(bot)s
+              AND (%(days)s::int IS NULL OR day > (clock_timestamp() AT TIME ZONE 'UTC')::date - %(days)s::int)
             GROUP BY what
             """,
-            [bot, days],
+            {"bot": bot, "days": days},
         ).fetchall()
     )
 

@@ -35,6 +35,7 @@ from mynah import __version__
 from mynah.database import prompts
 from mynah.database.prompts import Answer
 from mynah.errors import MynahError
+from serving.tweets.allowance import Spent, refusal
 from serving.tweets.asked import Asked, Sampling, Wrong, check_characters, read
 from serving.tweets.desk import Busy, Connect, Desk, NoModel
 from serving.tweets.page import FOLDER, page_routes
@@ -313,6 +314,8 @@ async def refuse(request: Request, error: Exception) -> JSONResponse:
             return JSONResponse({"error": f"{request.method} {request.url.path}: {error.detail}"}, error.status_code)
         case NoModel():
             return JSONResponse({"error": str(error)}, 503, {"retry-after": "30"})
+        case Spent():
+            return refusal(error)
         case Busy():
             return JSONResponse({"error": str(error)}, 429, {"retry-after": str(COME_AGAIN)})
         case _:

@@ -51,9 +51,12 @@ class Stopped(MynahError):
 class Desk:
     """Answers for some bots."""
 
-    def __init__(self, settings: Settings, bots: Mapping[str, Bot], connect: Connect) -> None:
-        """`connect` lends a connection for a moment."""
+    def __init__(
+        self, settings: Settings, bots: Mapping[str, Bot], connect: Connect, begin: Callable[[], None] = lambda: None
+    ) -> None:
+        """`connect` lends a connection for a moment; `begin` is called before an answer is written, and may refuse."""
         self.bots = bots
+        self._begin_one = begin
         self._settings = settings
         self._connect = connect
         self._holder = uuid4()
@@ -63,20 +66,24 @@ class Desk:
         self._lock = threading.Lock()
         self._waiting = 0
 
-    def ask(self, asked: Asked) -> Answer:
+    def ask(self, asked: Asked, by_operator: bool = False) -> Answer:
         """The answer as it is now; where there is none, this process begins to write it.
 
-        Raises NoModel where the bot has no current model, and Busy.
+        What an operator asks is no visit, and is suggested to others. Raises NoModel where the bot has no current
+        model, Busy, and what `begin` raises.
         """
         sampling = canonical(asked.sampling.model_dump())
         with self._connect() as connection:
-            found = prompts.visit(connection, asked.bot, asked.key, sampling)
+            find = prompts.show if by_operator else prompts.visit
+            found = find(connection, asked.bot, asked.key, sampling)
             if found.model is None:
                 raise NoModel(f"{asked.bot} has no model yet: promote one")
             if found.answer and found.answer.state == "written":
                 return found.answer
             if self._waiting >= QUEUE:
                 raise Busy(f"{self._waiting} answers are written or wait: ask again in a moment")
+            if not found.answer or found.answer.state == "failed":
+                self._begin_one()
             id = prompts.claim(connection, found.prompt_id, found.model, sampling, self._holder)
             if id:
                 self._begin(id, asked, found.model)

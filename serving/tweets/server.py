@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import logging.config
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 import psycopg
@@ -16,6 +16,7 @@ from mynah.settings import Settings
 from serving.logs import LOGGING
 from serving.request_id import Identified
 from serving.transport import Server, listen
+from serving.tweets.allowance import Allowance, Counted
 from serving.tweets.app import application
 from serving.tweets.desk import Desk
 
@@ -25,19 +26,31 @@ CONNECTIONS = 8  # to Postgres, at the most
 LENT_WITHIN = 5.0  # seconds
 
 
-def serve(settings: Settings, bots: Mapping[str, Bot], host: str, port: int, quiet: bool = False) -> None:
-    """Answer prompts of `bots` on host:port until SIGTERM or SIGINT. Raises MynahError where that cannot be begun."""
+def serve(
+    settings: Settings,
+    bots: Mapping[str, Bot],
+    host: str,
+    port: int,
+    allowance: Allowance,
+    proxies: Sequence[str],
+    quiet: bool = False,
+) -> None:
+    """Answer prompts of `bots` on host:port until SIGTERM or SIGINT, each address as often as `allowance` lets it.
+
+    Behind one of `proxies`, the address is what it forwards for. Raises MynahError where that cannot be begun.
+    """
     listener = listen(host, port)
     logging.config.dictConfig(LOGGING)
     if quiet:
         logger.setLevel(logging.WARNING)
     with contextlib.suppress(KeyboardInterrupt), connections(settings) as pool:
-        desk = Desk(settings, bots, pool.connection)
+        desk = Desk(settings, bots, pool.connection, allowance.prompt)
         app = application(desk, pool.connection)
+        app.add_middleware(Counted, allowance=allowance)
         app.add_middleware(Identified)
         logger.info("listening at http://%s:%d", *listener.getsockname()[:2])
         try:
-            asyncio.run(Server(app).serve(sockets=[listener]))
+            asyncio.run(Server(app, proxies).serve(sockets=[listener]))
         finally:
             desk.stop()
     logger.info("ended")

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 from psycopg import sql
 
-from mynah.database import posts, silences, tweets
+from mynah.database import posts, prompts, silences, tweets
 from mynah.database.connection import Connection
 from mynah.settings import Settings
 from serving.exporter import Tweets
@@ -50,6 +50,15 @@ def test_silent_accounts_are_counted_as_long_as_they_are(settings: Settings, con
     silences.replace(connection, "demo", "x", ["b", "c"])
     silences.replace(connection, "demo", "y", [])
     assert silences.count(connection, "demo") == {"x": 2}
+
+
+def test_what_people_played_is_counted(settings: Settings, connection: Connection) -> None:
+    for _ in range(3):
+        prompts.visit(connection, "demo", "love is", "{}")
+    prompts.visit(connection, "other", "love is", "{}")
+    assert [line for line in read(Tweets(settings, ["demo"])).splitlines() if line.startswith("mynah_played_total")] == [
+        'mynah_played_total{bot="demo",what="visit"} 3.0'
+    ]
 
 
 @pytest.fixture
