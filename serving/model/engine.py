@@ -127,8 +127,8 @@ class Engine:
             message = f"the model is warming up ({self._doing.what}, {seconds:.0f} s so far): try again in a moment"
             raise RequestError(503, message, code="warming_up", retry_after=1)
 
-    async def generate(self, samples: Sequence[Sample]) -> AsyncGenerator[tuple[int, Event]]:
-        """Write the texts together; yields (place in `samples`, what is new) as it comes.
+    async def generate(self, samples: Sequence[Sample]) -> AsyncGenerator[list[tuple[int, Event]]]:
+        """Write the texts together; yields what is new as it comes: (place in `samples`, event) of each.
 
         Ends after the last event of every text. Raises RequestError. Closing the iterator early cancels what still
         runs.
@@ -149,14 +149,19 @@ class Engine:
         try:
             self._send(list(zip(ids, samples, strict=True)))
             while left:
-                place, event = await news.get()
-                if isinstance(event, RequestError):
-                    how = event.message
-                    raise event
-                if event.finish:
-                    left -= 1
-                    tokens += event.tokens
-                yield place, event
+                arrived = [await news.get()]
+                while not news.empty():
+                    arrived.append(news.get_nowait())
+                fresh = []
+                for place, event in arrived:
+                    if isinstance(event, RequestError):
+                        how = event.message
+                        raise event
+                    if event.finish:
+                        left -= 1
+                        tokens += event.tokens
+                    fresh.append((place, event))
+                yield fresh
             how = "done"
         finally:
             for id in ids:
@@ -170,12 +175,13 @@ class Engine:
         details: list[list[Token]] = [[] for _ in samples]
         done: list[Completion | None] = [None for _ in samples]
         async with contextlib.aclosing(self.generate(samples)) as events:
-            async for place, event in events:
-                parts[place].append(event.text)
-                details[place] += event.details
-                if event.finish:
-                    text, told = "".join(parts[place]), tuple(details[place])
-                    done[place] = Completion(text, event.finish, event.prompt_tokens, event.tokens, told)
+            async for fresh in events:
+                for place, event in fresh:
+                    parts[place].append(event.text)
+                    details[place] += event.details
+                    if event.finish:
+                        text, told = "".join(parts[place]), tuple(details[place])
+                        done[place] = Completion(text, event.finish, event.prompt_tokens, event.tokens, told)
         return [completion for completion in done if completion]
 
     def _start(self) -> None:

@@ -35,11 +35,12 @@ class Written:
         self.first: list[float] = []
         self._lock = threading.Lock()
 
-    def add(self, prompt: str, text: str, tokens: int, first: float) -> None:
+    def add(self, prompt: str, text: str, tokens: int, first: float | None) -> None:
         with self._lock:
             self.texts.append((prompt, text))
             self.tokens += tokens
-            self.first.append(first)
+            if first is not None:
+                self.first.append(first)
 
 
 class Contestant(ABC):
@@ -91,10 +92,12 @@ def in_threads(work: Sequence[Callable[[], object]]) -> None:
 
 
 class Mynah(Asked):
-    """Our model server, through HTTP."""
+    """Our model server, through HTTP: whole texts, as `mynah generate` and the others here take them, or as streams."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, streams: bool = False) -> None:
         import httpx
+
+        self._streams = streams
 
         from tests.serving.model.conftest import running
 
@@ -120,11 +123,17 @@ class Mynah(Asked):
         from tests.serving.model.conftest import NAME
 
         body = {"model": NAME, "prompt": prompt, "n": texts, "max_tokens": tokens, "temperature": TEMPERATURE}
-        body |= {"top_k": TOP_K, "stream": True, "stream_options": {"include_usage": True}}
+        body |= {"top_k": TOP_K}
+        if not self._streams:
+            answer = self._client.post("/openai/v1/completions", json=body).raise_for_status().json()
+            for place, choice in enumerate(answer["choices"]):
+                written.add(prompt, choice["text"], 0 if place else answer["usage"]["completion_tokens"], None)
+            return
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
         begin, first, parts, told = time.monotonic(), [0.0] * texts, [""] * texts, 0
-        with self._client.stream("POST", "/openai/v1/completions", json=body) as answer:
-            answer.raise_for_status()
-            for line in answer.iter_lines():
+        with self._client.stream("POST", "/openai/v1/completions", json=body) as stream:
+            stream.raise_for_status()
+            for line in stream.iter_lines():
                 if not line.startswith("data: {"):
                     continue
                 chunk = json.loads(line[6:])
@@ -360,6 +369,7 @@ def until(ids: list[int], end: int) -> list[int]:
 
 CONTESTANTS: dict[str, Callable[[Path], Contestant]] = {
     "mynah, by HTTP": Mynah,
+    "mynah, as streams": lambda folder: Mynah(folder, streams=True),
     "OpenVINO": OpenVINO,
     "transformers fp32": Transformers,
     "transformers bf16": lambda folder: Transformers(folder, "bfloat16"),

@@ -129,14 +129,13 @@ def compare(model: str, children: dict[str, Child], likelihood: bool = True) -> 
         print(f"  {'':<20} {titles}")
         for name, told in results.items():
             speed = speeds[name]
-            first = sorted(time for one in told for time in one["first"])
-            late = first[min(len(first) - 1, int(len(first) * 0.95))]
+            times = sorted(time for one in told for time in one["first"])
+            first = (
+                f"{statistics.median(times):.3f} s {times[int(len(times) * 0.95)]:5.2f} s" if times else "with the last"
+            )
             cost = sum(one["cpu"] for one in told) / tokens(told) * 1000
             peak = max(one["bytes"] for one in told) / 2**20
-            print(
-                f"  {name:<20} {speed:8.1f} {speeds[OURS] / speed:7.2f}x {statistics.median(first):12.3f} s"
-                f" {late:5.2f} s {cost:13.1f} {peak:5.0f} MiB"
-            )
+            print(f"  {name:<20} {speed:8.1f} {speeds[OURS] / speed:7.2f}x {first:>21} {cost:13.1f} {peak:5.0f} MiB")
     if likelihood:
         print("\nhow likely the model, in fp32, finds a token of their texts (mean, and beside its own):")
         likely = {}

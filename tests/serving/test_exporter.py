@@ -56,9 +56,9 @@ def test_what_people_played_is_counted(settings: Settings, connection: Connectio
     for _ in range(3):
         prompts.visit(connection, "demo", "love is", "{}")
     prompts.visit(connection, "other", "love is", "{}")
-    assert [line for line in read(Tweets(settings, ["demo"])).splitlines() if line.startswith("mynah_played_total")] == [
-        'mynah_played_total{bot="demo",what="visit"} 3.0'
-    ]
+    assert [
+        line for line in read(Tweets(settings, ["demo"])).splitlines() if line.startswith("mynah_played_total")
+    ] == ['mynah_played_total{bot="demo",what="visit"} 3.0']
 
 
 @pytest.fixture

@@ -62,17 +62,32 @@ def test_texts_join_and_leave_while_others_run(folder: Path) -> None:
             return engine.generate(Sampling(max_tokens=200, temperature=0, n=n).samples(["a bird"], stream=True))
 
         async with contextlib.aclosing(long(2)) as first:
-            _, event = await anext(first)
+            fresh = await anext(first)
             alone = await engine.complete(Sampling(max_tokens=20, temperature=0).samples(["a bird"]))
             async with contextlib.aclosing(long(3)) as second:
                 await anext(second)
-            texts = [event.text, ""]
-            async for place, news in first:
-                texts[place] += news.text
+            texts = ["", ""]
+            while fresh:
+                for place, news in fresh:
+                    texts[place] += news.text
+                fresh = await anext(first, [])
         assert texts[0] == texts[1]
         assert texts[0].startswith(alone[0].text)
 
     with_engine(folder, question)
+
+
+@in_thread
+def test_what_is_decoded_together_is_as_if_it_were_alone(folder: Path) -> None:
+    pipe, _other_end = multiprocessing.Pipe()
+    batch = Batch(folder, 256, None, 1, pipe)
+    assert batch.decodes_ragged
+    texts = [batch.tokenizer.encode(text).input_ids.data.flatten().tolist() for text in ("a bird in a hand", "a", "ü ")]
+    alone = [batch.tokenizer.decode(ids) for ids in texts]
+    assert batch._decoded(texts) == alone
+    batch.decodes_ragged = False
+    assert batch._decoded(texts) == alone
+    assert batch._decoded([]) == []
 
 
 @in_thread
