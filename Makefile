@@ -11,6 +11,7 @@
 #   make bench PART=speaking         how fast the model server writes, beside other libraries
 #   make bench PART=seeds            what a request with a seed costs, and how soon a bot of a pool answers
 #   make bench PART=fleet            what 200 bots ask of a cluster, in each way to serve them
+#   make bench PART=sentiment        how well the sentiment of texts is told, beside VADER
 #   make storm N=400                 posters that are killed, while X is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
 
@@ -23,7 +24,7 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup listening datasets speaking seeds fleet
+BENCHES      = startup listening datasets speaking seeds fleet sentiment
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE

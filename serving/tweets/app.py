@@ -36,7 +36,7 @@ from mynah.database import prompts
 from mynah.database.prompts import Answer
 from mynah.errors import MynahError
 from serving.tweets.allowance import Spent, refusal
-from serving.tweets.asked import Asked, Sampling, Wrong, check_characters, read
+from serving.tweets.asked import Asked, Sampling, Wrong, check_characters, read, truth
 from serving.tweets.desk import Busy, Connect, Desk, NoModel
 from serving.tweets.page import FOLDER, page_routes
 from serving.tweets.told import shape
@@ -84,6 +84,7 @@ V1_BODY = {
                                     "required": ["prompt"],
                                     "properties": {
                                         "prompt": {"type": "string"},
+                                        "majority": {"type": "boolean"},
                                         **Sampling.model_json_schema()["properties"],
                                     },
                                 },
@@ -104,6 +105,14 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
     Whose = Annotated[
         str | None,
         Query(description="Whose voice; needed where there are several bots.", json_schema_extra={"enum": there}),
+    ]
+
+    Majority = Annotated[
+        str,
+        Query(
+            description="`true`: only the texts that sound as most of the answer's do.",
+            json_schema_extra={"enum": ["true", "false"]},
+        ),
     ]
 
     def known(bot: str) -> str:
@@ -136,10 +145,11 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
         temperature: Annotated[str | None, Query(description="0.7; at most 2.")] = None,
         top_p: Annotated[str | None, Query(description="0.9")] = None,
         top_k: Annotated[str | None, Query(description="40; 0 for all tokens.")] = None,
+        majority: Majority = "false",
     ) -> JSONResponse:
         given = {name: value for name, value in request.query_params.items() if name not in ("bot", "wait")}
         asked = read(given, known(only(desk, bot)))
-        return told(asked.bot, await held(asked, wait), asked.prompt)
+        return told(asked.bot, await held(asked, wait), asked.prompt, asked.majority)
 
     @app.get("/tweets/stream")
     async def stream(
@@ -151,19 +161,20 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
         temperature: Annotated[str | None, Query()] = None,
         top_p: Annotated[str | None, Query()] = None,
         top_k: Annotated[str | None, Query()] = None,
+        majority: Majority = "false",
     ) -> StreamingResponse:
         given = {name: value for name, value in request.query_params.items() if name != "bot"}
         asked = read(given, known(only(desk, bot)))
         first = await asyncio.to_thread(desk.ask, asked)
-        return streamed(desk, asked.bot, first, asked.prompt)
+        return streamed(desk, asked.bot, first, asked.prompt, asked.majority)
 
     @app.get("/tweets/{id}")
-    async def tweets_by_id(id: UUID, bot: Whose = None) -> JSONResponse:
-        return told(*await found(id, bot), None)
+    async def tweets_by_id(id: UUID, bot: Whose = None, majority: Majority = "false") -> JSONResponse:
+        return told(*await found(id, bot), None, truth("majority", majority))
 
     @app.get("/tweets/{id}/stream")
-    async def stream_by_id(id: UUID, bot: Whose = None) -> StreamingResponse:
-        return streamed(desk, *await found(id, bot), None)
+    async def stream_by_id(id: UUID, bot: Whose = None, majority: Majority = "false") -> StreamingResponse:
+        return streamed(desk, *await found(id, bot), None, truth("majority", majority))
 
     @app.post("/tweets/{id}/stop")
     async def stop(id: UUID, bot: Whose = None) -> dict[str, bool]:
@@ -189,7 +200,7 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
         name = known(bot)
         asked = [read(instance, name) for instance in instances(await body(request))]
         answers = await asyncio.gather(*(held(each, HOLD) for each in asked))
-        shown = [shape(name, answer, each.prompt) for answer, each in zip(answers, asked, strict=True)]
+        shown = [shape(name, answer, each.prompt, each.majority) for answer, each in zip(answers, asked, strict=True)]
         ready = all(answer.state != "writing" for answer in answers)
         headers = {} if ready else {"retry-after": str(COME_AGAIN)}
         return JSONResponse({"predictions": shown}, 200 if ready else 202, headers)
@@ -230,9 +241,9 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
     return app
 
 
-def streamed(desk: Desk, bot: str, answer: Answer, prompt: str | None) -> StreamingResponse:
+def streamed(desk: Desk, bot: str, answer: Answer, prompt: str | None, majority: bool) -> StreamingResponse:
     """An answer as lines of JSON."""
-    found = lines(desk, bot, answer, prompt)
+    found = lines(desk, bot, answer, prompt, majority)
     return StreamingResponse(found, media_type="application/x-ndjson", headers=UNBUFFERED)
 
 
@@ -247,14 +258,14 @@ async def growing(desk: Desk, bot: str, answer: Answer, seconds: float = math.in
         yield answer
 
 
-async def lines(desk: Desk, bot: str, answer: Answer, prompt: str | None) -> AsyncIterator[str]:
+async def lines(desk: Desk, bot: str, answer: Answer, prompt: str | None, majority: bool) -> AsyncIterator[str]:
     """An answer as it grows: a line whenever it has changed, and each second."""
     told, at = "", 0.0
     async for now in growing(desk, bot, answer):
         growth = json.dumps([now.state, now.phase, now.before, now.texts])
         if growth != told or time.monotonic() >= at + 1:
             told, at = growth, time.monotonic()
-            yield json.dumps(shape(bot, now, prompt), ensure_ascii=False) + "\n"
+            yield json.dumps(shape(bot, now, prompt, majority), ensure_ascii=False) + "\n"
 
 
 def only(desk: Desk, bot: str | None) -> str:
@@ -286,19 +297,18 @@ def instances(given: Any) -> list[dict[str, Any]]:
     return found
 
 
-def told(bot: str, answer: Answer, prompt: str | None) -> JSONResponse:
+def told(bot: str, answer: Answer, prompt: str | None, majority: bool) -> JSONResponse:
     """200 with the texts, 202 while they are written, 503 where that failed."""
+    shown = shape(bot, answer, prompt, majority)
     match answer.state:
         case "written":
-            return JSONResponse(shape(bot, answer, prompt))
+            return JSONResponse(shown)
         case "writing":
             # Where to ask again: by its id, which counts as no other visit.
-            where = f"/tweets/{answer.id}?bot={bot}"
-            return JSONResponse(shape(bot, answer, prompt), 202, {"retry-after": str(COME_AGAIN), "location": where})
+            where = f"/tweets/{answer.id}?bot={bot}" + ("&majority=true" if majority else "")
+            return JSONResponse(shown, 202, {"retry-after": str(COME_AGAIN), "location": where})
         case _:
-            return JSONResponse(
-                {"error": answer.why, **shape(bot, answer, prompt)}, 503, {"retry-after": str(COME_AGAIN)}
-            )
+            return JSONResponse({"error": answer.why, **shown}, 503, {"retry-after": str(COME_AGAIN)})
 
 
 async def refuse(request: Request, error: Exception) -> JSONResponse:

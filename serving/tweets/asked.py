@@ -34,6 +34,8 @@ class Asked:
     prompt: str
     """As it was typed, its white space folded: what the model goes on from."""
     sampling: Sampling
+    majority: bool = False
+    """Show only the texts that sound as most of the answer's do: a view of the answer, which is written without it."""
 
     @property
     def key(self) -> str:
@@ -55,12 +57,21 @@ def check_characters(field: str, text: str) -> None:
         raise Wrong(400, field, "it contains a character that is none")
 
 
+def truth(field: str, given: Any) -> bool:
+    """A field that is true or false, as JSON or a URL has it. Raises Wrong, 400."""
+    match given:
+        case bool():
+            return given
+        case str() if given.lower() in ("true", "false"):
+            return given.lower() == "true"
+    raise Wrong(400, field, f"{given!r:.60} is not true or false")
+
+
 def read(fields: Mapping[str, Any], bot: str) -> Asked:
     """What `fields` ask of a bot. Raises Wrong, 400."""
-    unknown = sorted(set(fields) - {"prompt", *Sampling.model_fields})
-    if unknown:
-        known = ", ".join(["prompt", *Sampling.model_fields])
-        raise Wrong(400, unknown[0], f"there is no such field; there are {known}")
+    known = ["prompt", "majority", *Sampling.model_fields]
+    if unknown := sorted(set(fields).difference(known)):
+        raise Wrong(400, unknown[0], f"there is no such field; there are {', '.join(known)}")
     prompt = fields.get("prompt")
     if prompt is None:
         raise Wrong(400, "prompt", "it is missing")
@@ -72,10 +83,11 @@ def read(fields: Mapping[str, Any], bot: str) -> Asked:
         raise Wrong(400, "prompt", f"it has {len(prompt)} characters, and {MOST_CHARACTERS} are the most")
     if (words := count_words(prompt)) > MOST_WORDS:
         raise Wrong(400, "prompt", f"it has {words} words, and {MOST_WORDS} are the most")
+    majority = truth("majority", fields.get("majority", False))
     try:
-        sampling = Sampling.model_validate({name: value for name, value in fields.items() if name != "prompt"})
+        sampling = Sampling.model_validate({name: fields[name] for name in Sampling.model_fields if name in fields})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         message = first["msg"].removeprefix("Input should be ")
         raise Wrong(400, str(first["loc"][0]), f"{first['input']!r:.60} is not {message}") from None
-    return Asked(bot, prompt, sampling)
+    return Asked(bot, prompt, sampling, majority)

@@ -26,6 +26,7 @@ from mynah.settings import Settings
 from mynah.text import clean_generated, fold_spaces
 from mynah.trained_on import copied_from
 from serving.tweets.asked import Asked
+from serving.tweets.sentiment import felt
 
 logger = logging.getLogger("serving")
 
@@ -127,7 +128,7 @@ class Desk:
         bot = self.bots[asked.bot]
         try:
             with wanted(self._settings.connect, bot.name, "play"):
-                texts = self._texts(bot, asked, model, claim)
+                texts = felt(self._texts(bot, asked, model, claim), bot.clean.languages)
             with self._connect() as connection:
                 prompts.write(connection, id, self._holder, texts)
         except Stopped as error:
