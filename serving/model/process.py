@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 CACHE_GB = 1  # the least and the default, for keys and values; SmolLM2-135M needs 12 kB per token
 TELL_LOAD = 0.5  # seconds between two messages about it
-SETTINGS: Mapping[str, Any] = {}  # of OpenVINO's, beside its own defaults and the number of threads
+# Of OpenVINO's, beside its own defaults and the number of threads. Where a processor has bf16, OpenVINO computes in it
+# by default: that reads prompts 1.5 times as fast, and writes 0.6 times as fast. With f32, weights and activations are
+# multiplied as int8; activations in groups of 64 are as good as in the default's 32, and in groups of 192 are not.
+SETTINGS: Mapping[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 64}
 _READ_CHUNK = 8 << 20  # bytes
 
 

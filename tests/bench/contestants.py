@@ -148,10 +148,12 @@ class Mynah(Asked):
 
 
 class OpenVINO(Contestant):
-    """The library that our server rests on, in process."""
+    """The library that our server rests on, in process: set as our server sets it, or as it comes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, as_it_comes: bool = False) -> None:
         import openvino_genai
+
+        from serving.model.process import SETTINGS
 
         cache = openvino_genai.SchedulerConfig()
         cache.cache_size = 1
@@ -159,7 +161,7 @@ class OpenVINO(Contestant):
         self._genai = openvino_genai
         self._tokenizer = openvino_genai.Tokenizer(model)
         self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-            *(model, self._tokenizer, cache, "CPU"), INFERENCE_NUM_THREADS=THREADS
+            *(model, self._tokenizer, cache, "CPU"), INFERENCE_NUM_THREADS=THREADS, **({} if as_it_comes else SETTINGS)
         )
         self._ids = 0
 
@@ -371,6 +373,7 @@ CONTESTANTS: dict[str, Callable[[Path], Contestant]] = {
     "mynah, by HTTP": Mynah,
     "mynah, as streams": lambda folder: Mynah(folder, streams=True),
     "OpenVINO": OpenVINO,
+    "OpenVINO as it comes": lambda folder: OpenVINO(folder, as_it_comes=True),
     "transformers fp32": Transformers,
     "transformers bf16": lambda folder: Transformers(folder, "bfloat16"),
     "CTranslate2 int8": CTranslate2,

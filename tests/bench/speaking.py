@@ -32,6 +32,7 @@ CROWD_SECONDS = float(os.environ.get("MYNAH_BENCH_SECONDS", "60"))
 SCORED = 150  # texts
 CURVE, CURVE_SECONDS = (1, 2, 4, 8, 16, 32), CROWD_SECONDS / 5
 OURS, EXACT = "mynah, by HTTP", "transformers fp32"
+NOT_DRAWN = ("transformers bf16", "OpenVINO as it comes", "mynah, as streams")
 NO_GPT2 = ("llama.cpp Q4_1", "ONNX Runtime int4")  # what has no converter for it that a package brings
 PICTURE = Path("throughput.png")
 
@@ -71,7 +72,7 @@ def main() -> None:
         made(folder, *load_base("smollm2-135m", Path(scratch) / "base"), also_onnx=True)
         with contestants(CONTESTANTS, folder) as children:
             compare("SmolLM2-135M", children)
-            curve({name: children[name] for name in children if name != "transformers bf16"})
+            curve({name: children[name] for name in children if name not in NOT_DRAWN})
         folder = Path(scratch) / "gpt2"
         made(folder, *of_gpt2s_shape(Path(scratch) / "base"), also_onnx=False)
         with contestants([name for name in CONTESTANTS if name not in NO_GPT2], folder) as children:
