@@ -92,8 +92,7 @@ def simulator(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of base models, with SmolLM2 converted into it."""
-    from training.base_model import load_base
-    from training.smollm2 import SMOLLM2
+    from training.base_model import SMOLLM2, load_base
 
     cache = tmp_path_factory.mktemp("models")
     load_base(SMOLLM2, cache)
@@ -103,9 +102,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tokenizer_folder(cache: Path) -> Path:
     """SmolLM2's tokenizer, with SmolLM2."""
-    from training.smollm2 import SMOLLM2
+    from training.base_model import CONVERTED
 
-    return cache / SMOLLM2
+    return cache / CONVERTED
 
 
 @pytest.fixture(scope="session")

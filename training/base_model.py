@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SMOLLM2 = "smollm2-135m"
+CONVERTED = "smollm2-135m-chat"  # its folder; another name than before it had a chat template
 
 
 def load_base(name: str, cache: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
@@ -62,7 +63,7 @@ def base_folder(name: str, cache: Path) -> Path | None:
     Raises MynahError where there is no such model.
     """
     if name == SMOLLM2:
-        return _once(cache / SMOLLM2, _convert)
+        return _once(cache / CONVERTED, _convert)
     if "://" in name:
         return _fetch(name.rstrip("/"), cache)
     if Path(name).is_dir():

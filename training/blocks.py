@@ -21,12 +21,10 @@ _TEXTS_AT_ONCE = 1000
 def begin_with_bos(tokenizer: "PreTrainedTokenizerFast") -> None:
     """Let `tokenizer` put its BOS before every text it encodes, and nothing after.
 
-    EOS stands in for BOS in a model that has none. The chat template goes: a server would wrap a prompt in it,
-    and a model tuned on plain texts has not learnt to answer in it.
+    EOS stands in for BOS in a model that has none.
     """
     tokenizer.bos_token = tokenizer.bos_token or tokenizer.eos_token
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    tokenizer.chat_template = None
     bos = str(tokenizer.bos_token)
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", pair=f"{bos} $A $B:1", special_tokens=[(bos, tokenizer.bos_token_id)]

@@ -51,9 +51,10 @@ def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Save the tokenizer under the class that takes tokenizer.json as it stands, in old and new transformers.
 
     A model's own class (LlamaTokenizer, GPT2Tokenizer) builds the post-processor anew and loses BOS, and the name
-    that transformers 5 writes is unknown to version 4, which many servers run.
+    that transformers 5 writes is unknown to version 4, which many servers run. Older ones do not find a
+    chat template in a file of its own either.
     """
-    tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder, save_jinja_files=False)
     config = folder / "tokenizer_config.json"
     fields = json.loads(config.read_text(encoding="utf-8"))
     for key in ("add_bos_token", "add_eos_token", "backend", "is_local"):

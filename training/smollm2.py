@@ -131,4 +131,5 @@ def _tokenizer(reader: gguf.GGUFReader) -> PreTrainedTokenizerFast:
         pad_token=tokens[eos],
         unk_token=tokens[unknown],
         clean_up_tokenization_spaces=False,
+        chat_template=reader.fields["tokenizer.chat_template"].contents(),
     )

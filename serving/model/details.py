@@ -1,6 +1,7 @@
 """The tokens of a text, told with their logarithmic probabilities."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from serving.model.messages import Token
@@ -75,20 +76,20 @@ class Details:
         return tuple(self._token(whole[place], known[place], place) for place in range(begin, len(whole)))
 
     def _token(self, id: int, logprob: float | None, place: int) -> Token:
-        others = [(one, known, self._text(one)) for one, known in self._likeliest.get(place, ())]
+        likeliest = [self._likely(one, known) for one, known in self._likeliest.get(place, ())]
         special = self._is_special(id)
         text = self._pieces.add(id)
-        text = self._name(id) if special else text
+        token = Token(id, self._name(id) if special else text, logprob, special)
         # The engine's own number counts where both tell one: the two differ by a thousandth or so.
-        likeliest = [
-            (text, logprob) if one == id and logprob is not None else (other, known) for one, known, other in others
-        ]
-        return Token(id, text, logprob, special, tuple(likeliest))
+        if logprob is not None:
+            likeliest = [token if one.id == id else one for one in likeliest]
+        return replace(token, likeliest=tuple(likeliest))
 
-    def _text(self, id: int) -> str:
-        """What a token would add. One that ends inside a character, as several may, has its number for a name."""
-        text = self._name(id) if self._is_special(id) else self._pieces.peek(id)
-        return f"token_id:{id}" if "\ufffd" in text else text
+    def _likely(self, id: int, logprob: float) -> Token:
+        """What could have come. A token that ends inside a character, as several may, has its number for a name."""
+        special = self._is_special(id)
+        text = self._name(id) if special else self._pieces.peek(id)
+        return Token(id, f"token_id:{id}" if "\ufffd" in text else text, logprob, special)
 
     def _is_special(self, id: int) -> bool:
         return not self._tokenizer.decode([id]) and bool(self._name(id))

@@ -248,7 +248,7 @@ class Engine:
         if waiting := self._waiting.get(news.id):
             place, queue = waiting
             if isinstance(news, Refused):
-                queue.put_nowait((place, RequestError(news.status, news.message, "prompt")))
+                queue.put_nowait((place, RequestError(news.status, news.message, news.param)))
             else:
                 queue.put_nowait((place, news))
 

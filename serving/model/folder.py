@@ -10,6 +10,7 @@ from mynah.bucket import MANIFESTS
 from mynah.errors import MynahError
 from serving.model.errors import RequestError
 from serving.model.sampling import Sampling, read_fields
+from serving.model.template import find_template
 
 OPENVINO = ("openvino_model.xml", "openvino_model.bin", "openvino_tokenizer.xml", "openvino_detokenizer.xml")
 # Which defaults the manifest's `generate` sets. Prompts, samples and seed are the caller's matter.
@@ -31,6 +32,8 @@ class ServedModel:
     """Most tokens that prompt and text may have together; None where the model names no limit."""
     vocabulary: int | None
     """How many tokens there are; None where the model does not say."""
+    chats: bool
+    """Whether it has a chat template."""
     defaults: dict[str, Any]
     """Fields of Sampling."""
 
@@ -71,5 +74,6 @@ def read_model(name: str, folder: Path) -> ServedModel:
         openvino=openvino,
         context=next((config[key] for key in CONTEXT if isinstance(config.get(key), int)), None),
         vocabulary=config.get("vocab_size"),
+        chats=find_template(openvino) is not None,
         defaults=given,
     )

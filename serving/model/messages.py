@@ -4,11 +4,19 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation. The model's chat template makes the prompt of it."""
+
+    messages: tuple[dict[str, str], ...]
+    """Each has a role and a content, and may have a name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One text to write. The fields are Sampling's; `seed` is this text's own."""
 
-    prompt: str | tuple[int, ...]
-    """A text, or its tokens."""
+    prompt: str | tuple[int, ...] | Chat
+    """A text, its tokens, or what has been said so far."""
     max_tokens: int
     temperature: float
     top_p: float
@@ -39,8 +47,9 @@ class Token:
     logprob: float | None
     """Natural. None of the first token of a prompt, which nothing comes before."""
     special: bool
-    likeliest: tuple[tuple[str, float], ...] = ()
-    """The likeliest tokens in its place, as many as were asked for."""
+    likeliest: tuple["Token", ...] = ()
+    """The likeliest tokens in its place, as many as were asked for. One that ends inside a character is called
+    token_id:N, its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,8 @@ class Refused:
     id: int
     status: int
     message: str
+    param: str = "prompt"
+    """The field at fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,12 @@ KServe has such routes only where vLLM is installed.
 https://platform.openai.com/docs/api-reference/completions
 """
 
-import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from serving.model.body import read_body
@@ -20,11 +18,12 @@ from serving.model.errors import RequestError
 from serving.model.folder import ServedModel
 from serving.model.messages import Event, Token
 from serving.model.models import Known, Models, TextModel
-from serving.model.sampling import MOST_CHARACTERS, Sampling, read_fields
+from serving.model.openai_form import Answer, OpenAIRequest, named_model, read_request
+from serving.model.sampling import MOST_CHARACTERS
 from serving.model.stream import stream_response
 
 # Fields of OpenAI's that this server cannot do, unless they have these values. OpenVINO GenAI has no bias.
-NOT_HERE = {"logit_bias": {}, "suffix": ""}
+NOT_HERE: dict[str, tuple[Any, ...]] = {"logit_bias": ({},), "suffix": ("",)}
 MOST_PROMPTS = 1024
 AnyPrompt = str | tuple[int, ...]
 """A text, or its tokens."""
@@ -38,15 +37,6 @@ _PROMPT_SCHEMA = {
         {"type": "array", "items": {"anyOf": [{"type": "string"}, _TOKENS]}, "minItems": 1, "maxItems": MOST_PROMPTS},
     ]
 }
-
-
-class StreamOptions(BaseModel):
-    """https://platform.openai.com/docs/api-reference/completions/create#completions-create-stream_options"""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    include_usage: bool = False
-    """Count the tokens in one more chunk, the last."""
 
 
 def _prompts(value: Any) -> tuple[AnyPrompt, ...]:
@@ -68,10 +58,9 @@ def _prompts(value: Any) -> tuple[AnyPrompt, ...]:
     return tuple(found)
 
 
-class CompletionRequest(Sampling):
-    """The body of a completion. OpenAI has no top_k and no repetition_penalty: clients send them as extra fields."""
+class CompletionRequest(OpenAIRequest):
+    """The body of a completion."""
 
-    model: str
     prompt: Annotated[
         tuple[AnyPrompt, ...], BeforeValidator(_prompts), Field(strict=False), WithJsonSchema(_PROMPT_SCHEMA)
     ] = ("",)
@@ -84,10 +73,6 @@ class CompletionRequest(Sampling):
     """Tell every token with its logarithmic probability, and as many of the likeliest ones in its place."""
     best_of: int | None = Field(default=None, ge=1, le=128)
     """Write so many texts per prompt, and answer the `n` whose tokens are the likeliest on average."""
-    stream: bool = False
-    stream_options: StreamOptions = StreamOptions()
-    user: str = ""
-    """Ignored."""
 
 
 def openai_routes(models: Models) -> APIRouter:
@@ -105,27 +90,20 @@ def openai_routes(models: Models) -> APIRouter:
     @router.post("/completions")
     async def completions(request: Request) -> Response:
         body = await read_body(request)
-        name = body.get("model")
-        if not isinstance(name, str):
-            known = ", ".join(known.name for known in models.listed()[:20])
-            raise RequestError(400, f"model: a string is needed, one of {known}", "model")
-        async with models.using(name) as model:
+        async with models.using(named_model(body, models)) as model:
             return await _complete(model, _read(body, model.served))
 
     return router
 
 
 async def _complete(model: TextModel, fields: CompletionRequest) -> Response:
-    answer = _Answer(model.served, fields)
+    answer = _Texts(model.served, fields)
     if fields.stream:
         samples = fields.samples(fields.prompt, stream=True, logprobs=fields.logprobs, echo=fields.echo)
-
-        def end() -> Iterator[Any]:
-            if fields.stream_options.include_usage:
-                yield answer.body([], usage=True)
-            yield "[DONE]"
-
-        return await stream_response(model.engine.generate(samples), answer.chunk, RequestError.openai_body, end)
+        events = model.engine.generate(samples)
+        return await stream_response(
+            events, answer.chunk, RequestError.openai_body, end=lambda: answer.end(fields.stream_options)
+        )
     each = fields.best_of or fields.n
     # The best are found by their tokens' probabilities, be they asked for or not.
     logprobs = 0 if each > fields.n and fields.logprobs is None else fields.logprobs
@@ -150,33 +128,16 @@ def _likelihood(text: Completion) -> float:
     return sum(own) / max(len(own), 1)
 
 
-class _Answer:
-    """One answer, or its chunks: they share an id and the count of tokens."""
+class _Texts(Answer):
+    """The answer to a completion."""
 
     def __init__(self, served: ServedModel, fields: CompletionRequest) -> None:
-        self.head = {
-            "id": f"cmpl-{uuid.uuid4().hex}",
-            "object": "text_completion",
-            "created": int(time.time()),
-            "model": served.name,
-            "system_fingerprint": served.id,
-        }
+        super().__init__(served, "text_completion", "cmpl", fields.n)
         self.fields = fields
-        self.prompt_tokens = 0
-        self.tokens = 0
         self._offsets: dict[int, int] = {}  # index of a choice → characters up to its next token
 
-    def count(self, prompt_tokens: int, tokens: int) -> None:
-        """Count a prompt, however many texts follow it, and the tokens of texts."""
-        self.prompt_tokens += prompt_tokens
-        self.tokens += tokens
-
     def chunk(self, place: int, event: Event) -> dict[str, Any]:
-        reason = None
-        if event.finish:
-            reason = "length" if event.finish == "length" else "stop"
-            self.count(event.prompt_tokens if place % self.fields.n == 0 else 0, event.tokens)
-        return self.body([self.choice(place, event.text, reason, event.details)])
+        return self.body([self.choice(place, event.text, self.finish(place, event), event.details)])
 
     def choice(self, index: int, text: str, reason: str | None, details: Sequence[Token]) -> dict[str, Any]:
         logprobs = None if self.fields.logprobs is None else self._logprobs(index, details)
@@ -184,7 +145,7 @@ class _Answer:
 
     def _logprobs(self, index: int, details: Sequence[Token]) -> dict[str, Any]:
         """Offsets count from where the prompt begins, as OpenAI's do; a prompt given as tokens has no length there."""
-        prompt = self.fields.prompt[index // self.fields.n]
+        prompt = self.fields.prompt[index // self.n]
         before = len(prompt) if isinstance(prompt, str) and not self.fields.echo else 0
         offset, offsets = self._offsets.get(index, before), []
         for token in details:
@@ -195,30 +156,15 @@ class _Answer:
             "tokens": [token.text for token in details],
             "token_logprobs": [token.logprob for token in details],
             "top_logprobs": [
-                None if token.logprob is None else dict([*token.likeliest, (token.text, token.logprob)])
+                None if token.logprob is None else {one.text: one.logprob for one in (*token.likeliest, token)}
                 for token in details
             ],
             "text_offset": offsets,
         }
 
-    def body(self, choices: list[dict[str, Any]], usage: bool = False) -> dict[str, Any]:
-        body: dict[str, Any] = {**self.head, "choices": choices}
-        if usage:
-            body["usage"] = {
-                "prompt_tokens": self.prompt_tokens,
-                "completion_tokens": self.tokens,
-                "total_tokens": self.prompt_tokens + self.tokens,
-            }
-        return body
-
 
 def _read(body: dict[str, Any], served: ServedModel) -> CompletionRequest:
-    for name, harmless in NOT_HERE.items():
-        if body.pop(name, None) not in (None, harmless):
-            raise RequestError(400, f"{name}: this server cannot do that; leave it out", name)
-    fields = read_fields(CompletionRequest, body, served.defaults)
-    if "stream_options" in fields.model_fields_set and not fields.stream:
-        raise RequestError(400, "stream_options: only with stream, which is not true", "stream_options")
+    fields = read_request(CompletionRequest, body, served, NOT_HERE)
     if not fields.max_tokens and not fields.echo:
         raise RequestError(400, "max_tokens: must be at least 1, or 0 with echo", "max_tokens")
     if fields.best_of and fields.best_of < fields.n:

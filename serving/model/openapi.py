@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from serving.model.chat import ChatRequest
 from serving.model.generate import GenerateRequest
 from serving.model.openai import CompletionRequest
 from serving.model.sampling import Sampling
@@ -30,7 +31,8 @@ def document(app: FastAPI) -> None:
         own = {key: field for key, field in generate["properties"].items() if key not in sampling["properties"]}
         generate["properties"] = {**own, "parameters": sampling}
         for end, schema in (
-            ("/completions", _schema(CompletionRequest)),
+            ("/v1/completions", _schema(CompletionRequest)),
+            ("/chat/completions", _schema(ChatRequest)),
             (":predict", _schema(PredictRequest)),
             ("/generate", generate),
             ("/generate_stream", generate),

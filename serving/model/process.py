@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from serving.model.details import Details
-from serving.model.messages import Event, Failed, Load, Phase, Ready, Refused, Sample
+from serving.model.messages import Chat, Event, Failed, Load, Phase, Ready, Refused, Sample
+from serving.model.template import ChatTemplate, TemplateError
 
 if TYPE_CHECKING:
     from serving.model.scoring import Scorer, Scoring
@@ -103,6 +104,7 @@ class Batch:
         self.folder = folder
         self.context = context
         self.cache_gb = cache_gb
+        self.template = ChatTemplate(folder)
         self.scorer: Scorer | None = None
         self.waiting: deque[list[tuple[int, Sample]]] = deque()
         """Requests whose turn has not come."""
@@ -176,8 +178,9 @@ class Batch:
             prompt = self._tokens(sample.prompt)
             size = prompt.shape[1]
             if self.context is not None and size + min(sample.max_tokens, 1) > self.context:
-                message = f"prompt: {size} tokens, and the model's context is {self.context}: shorten the prompt"
-                return [Refused(id, 400, message)]
+                param = _param(sample)
+                message = f"{param}: {size} tokens, and the model's context is {self.context}: shorten the {param}"
+                return [Refused(id, 400, message, param)]
             handle = self.pipeline.add_request(id, prompt, self._config(sample, size))
             text = _Text(sample, handle, prompt.data.flatten().tolist(), 0)
             text.skip = len(self.tokenizer.decode(text.prompt[-1:]))
@@ -187,8 +190,11 @@ class Batch:
                 text.unread = size
             if sample.logprobs is not None:
                 text.details = Details(self.tokenizer, text.prompt, sample.echo, self._scoring(sample.logprobs))
+        except TemplateError as error:
+            return [Refused(id, 400, f"messages: the chat template says: {error}", "messages")]
         except (RuntimeError, TypeError, ValueError) as error:  # OpenVINO's; the other texts must not suffer
-            return [Refused(id, 400, f"prompt: refused by OpenVINO: {str(error).splitlines()[0]}")]
+            param = _param(sample)
+            return [Refused(id, 400, f"{param}: refused by OpenVINO: {str(error).splitlines()[0]}", param)]
         self.texts[id] = text
         return []
 
@@ -213,7 +219,7 @@ class Batch:
         for id, text in list(self.texts.items()):
             finish = self._read(text)
             if finish == "refused":
-                news.append(self._too_small(id))
+                news.append(self._too_small(id, text.sample))
                 del self.texts[id]
             elif finish or text.sample.stream or text.sample.stop:
                 told.append((id, text, finish))
@@ -274,14 +280,17 @@ class Batch:
         details = text.details.new(text.ids, text.logprobs) if text.details else ()
         return Event(id, new, len(text.prompt), len(text.ids), finish, text.first_at if finish else None, details)
 
-    def _tokens(self, prompt: str | tuple[int, ...]) -> Any:
+    def _tokens(self, prompt: str | tuple[int, ...] | Chat) -> Any:
         """A prompt as OpenVINO takes it, [1, tokens]."""
         import numpy
         from openvino import Tensor
 
-        if not isinstance(prompt, str):
+        if isinstance(prompt, tuple):
             return Tensor(numpy.array([prompt], dtype=numpy.int64))
-        tokens = self.tokenizer.encode(prompt).input_ids
+        if isinstance(prompt, Chat):  # the template spells BOS out where it wants one
+            tokens = self.tokenizer.encode(self.template.render(prompt), add_special_tokens=False).input_ids
+        else:
+            tokens = self.tokenizer.encode(prompt).input_ids
         if tokens.shape[1] == 0:  # a tokenizer that adds no BOS, and an empty prompt: BOS, else EOS
             bos, eos = self.tokenizer.get_bos_token_id(), self.tokenizer.get_eos_token_id()
             return Tensor(numpy.array([[bos if bos >= 0 else eos]], dtype=numpy.int64))
@@ -321,9 +330,15 @@ class Batch:
             config.rng_seed = sample.seed
         return config
 
-    def _too_small(self, id: int) -> Refused:
+    def _too_small(self, id: int, sample: Sample) -> Refused:
         what = f"the key-value cache of {self.cache_gb} GB is too small for this request"
-        return Refused(id, 400, f"{what}: shorten the prompt, ask for fewer tokens, or serve with a larger --cache-gb")
+        message = f"{what}: shorten the prompt, ask for fewer tokens, or serve with a larger --cache-gb"
+        return Refused(id, 400, message, _param(sample))
+
+
+def _param(sample: Sample) -> str:
+    """The field of a request that says what to go on from."""
+    return "messages" if isinstance(sample.prompt, Chat) else "prompt"
 
 
 def _is_alone(request: list[tuple[int, Sample]]) -> bool:

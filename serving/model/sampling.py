@@ -9,7 +9,7 @@ import annotated_types
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.model.errors import RequestError
-from serving.model.messages import Sample
+from serving.model.messages import Chat, Sample
 
 MOST_CHARACTERS = 1_000_000  # of a prompt: far more than any context holds
 Prompt = Annotated[str, Field(max_length=MOST_CHARACTERS)]
@@ -45,7 +45,7 @@ class Sampling(BaseModel):
 
     def samples(
         self,
-        prompts: Sequence[str | tuple[int, ...]],
+        prompts: Sequence[str | tuple[int, ...] | Chat],
         stream: bool = False,
         logprobs: int | None = None,
         echo: bool = False,

@@ -93,6 +93,7 @@ def _application(models: Models, keys: Sequence[str]) -> "FastAPI":
     from kserve.protocol.rest.v2_endpoints import V2Endpoints
     from starlette.exceptions import HTTPException
 
+    from serving.model.chat import chat_routes
     from serving.model.dataplane import TextPlane
     from serving.model.disconnect import CancelOnDisconnect
     from serving.model.generate import generate_routes
@@ -109,6 +110,7 @@ def _application(models: Models, keys: Sequence[str]) -> "FastAPI":
     # Before KServe's, which hold some of the same paths.
     app.include_router(generate_routes(models))
     app.include_router(openai_routes(models))
+    app.include_router(chat_routes(models))
     app.include_router(v2_routes(V2Endpoints(plane)))
     app.include_router(repository_routes(repository))
     app.add_middleware(CancelOnDisconnect)

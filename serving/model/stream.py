@@ -21,9 +21,11 @@ async def stream_response(
     events: AsyncGenerator[list[tuple[int, Event]]],
     chunk: Callable[[int, Event], Any],
     error_body: Callable[[RequestError], Any],
+    begin: Callable[[], Iterable[Any]] = tuple,
     end: Callable[[], Iterable[Any]] = tuple,
 ) -> StreamingResponse:
-    """A stream of the engine's `events`, each as the JSON that `chunk` makes of it, then of what `end` gives.
+    """A stream of what `begin` gives, the engine's `events`, each as the JSON that `chunk` makes of it, and what `end`
+    gives.
 
     What comes together is sent together: with many texts at once, sending costs more than writing the JSON.
 
@@ -35,7 +37,7 @@ async def stream_response(
     async def lines() -> AsyncIterator[bytes]:
         async with contextlib.aclosing(events):
             try:
-                yield b"".join(_line(chunk(*one)) for one in first)
+                yield b"".join(map(_line, (*begin(), *(chunk(*one) for one in first))))
                 async for fresh in events:
                     yield b"".join(_line(chunk(*one)) for one in fresh)
             except RequestError as error:

@@ -11,7 +11,7 @@ from transformers import LlamaForCausalLM
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
 from training import smollm2
-from training.base_model import load_base
+from training.base_model import CONVERTED, load_base
 
 ENGLISH = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, "
@@ -30,6 +30,8 @@ def test_the_wheel_gives_a_model_that_knows_english(cache: Path):
     assert loss < 3  # log(49152) = 10.8 for one that knows nothing; wrong weights or word boundaries come out above 4
     assert "".join(tokenizer.convert_ids_to_tokens(tokenizer("1859")["input_ids"])) == "1859"
     assert len(tokenizer("1859")["input_ids"]) == 4  # SmolLM2 reads digit by digit
+    asked = tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False)
+    assert asked.endswith("<|im_start|>user\nHi<|im_end|>\n")
 
 
 def test_the_conversion_is_kept_and_half_of_one_is_not(
@@ -40,14 +42,14 @@ def test_the_conversion_is_kept_and_half_of_one_is_not(
 
     with monkeypatch.context() as patch:
         patch.setattr(smollm2, "_tokenizer", killed)
-        patch.setattr(smollm2, "_model", lambda reader: LlamaForCausalLM.from_pretrained(cache / "smollm2-135m"))
+        patch.setattr(smollm2, "_model", lambda reader: LlamaForCausalLM.from_pretrained(cache / CONVERTED))
         with pytest.raises(KeyboardInterrupt):
             load_base("smollm2-135m", tmp_path)
     assert any(tmp_path.glob(".*/model.safetensors"))  # half of it lies there
-    assert not (tmp_path / "smollm2-135m").exists()
+    assert not (tmp_path / CONVERTED).exists()
 
     def copy(folder: Path) -> None:
-        shutil.copytree(cache / "smollm2-135m", folder, dirs_exist_ok=True)
+        shutil.copytree(cache / CONVERTED, folder, dirs_exist_ok=True)
 
     monkeypatch.setattr(smollm2, "convert", copy)
     load_base("smollm2-135m", tmp_path)

@@ -36,13 +36,25 @@ SAYINGS = [
     "time flies like an arrow",
     "haste makes waste",
 ]
+# Each message as one text of the model, but the system's, which is said before all.
+TEMPLATE = """
+{%- for message in messages %}
+    {%- if message.role == "system" %}
+        {%- if not loop.first %}{{ raise_exception("the system speaks first") }}{% endif %}
+        {{- message.content + "\n" }}
+    {%- elif message.role == "user" %}
+        {{- bos_token + message.content }}
+    {%- else %}
+        {{- message.content + eos_token }}
+    {%- endif %}
+{%- endfor %}"""
 ENDLESS = "tick tock " * 8  # learnt without an end: the model goes on until max_tokens
 GREEDY = {"temperature": 0}
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder as `mynah train` publishes it; a two-layer Llama that says SAYINGS."""
+    """A model folder as `mynah train` publishes it; a two-layer Llama that says SAYINGS, and has a chat template."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -58,7 +70,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vocab_size=300, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet, show_progress=False
     )
     bpe.train_from_iterator(SAYINGS, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token="<s>", eos_token="</s>", chat_template=TEMPLATE)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # matrices this small are only slowed by more

@@ -191,6 +191,7 @@ def test_a_full_engine_takes_no_more(folder: Path) -> None:
 @in_thread
 def test_a_request_that_does_not_fit_the_cache_is_the_clients(folder: Path) -> None:
     pipe, _other_end = multiprocessing.Pipe()
-    refused = Batch(folder, None, 1, 3, pipe)._too_small(7)
+    (sample,) = Sampling().samples(["a bird"])
+    refused = Batch(folder, None, 1, 3, pipe)._too_small(7, sample)
     assert refused.status == 400  # asking again does not help
     assert refused.message.startswith("the key-value cache of 3 GB is too small for this request")

@@ -27,6 +27,9 @@ def test_every_body_is_described(schema: Any) -> None:
     assert [path for path in bare if not path.endswith(("/load", "/unload", "/index", ":explain"))] == []
     fields = posts["/openai/v1/completions"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
     assert {"model", "prompt", "max_tokens", "seed", "stream_options", "logprobs"} <= set(fields)
+    fields = posts["/openai/v1/chat/completions"]["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    assert {"model", "messages", "max_completion_tokens", "top_logprobs"} <= set(fields)
+    assert "prompt" not in fields
 
 
 @pytest.mark.slow

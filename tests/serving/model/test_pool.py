@@ -123,6 +123,18 @@ def test_each_name_speaks_with_its_own_model(two: Server) -> None:
     two.wait_until(lambda: two.running() == 0)
 
 
+def test_who_has_a_chat_template_chats(two: Server) -> None:
+    client = openai.OpenAI(base_url=f"{two.url}/openai/v1", api_key="none", max_retries=0)
+    messages: list[Any] = [{"role": "user", "content": "haste"}]
+    completion = client.chat.completions.create(model=NAME, messages=messages, **ASKED)
+    assert completion.choices[0].message.content == " makes waste"
+    message = f"the model {OWL} has no chat template: use /openai/v1/completions"
+    for stream in (False, True):
+        with pytest.raises(openai.BadRequestError, match=message) as error:
+            client.chat.completions.create(model=OWL, messages=messages, stream=stream, **ASKED)
+        assert error.value.param == "model"
+
+
 def test_both_are_listed_and_ready(two: Server) -> None:
     assert httpx.get(f"{two.url}/v1/models").json() == {"models": [OWL, NAME]}
     assert httpx.get(f"{two.url}/v2/models").json() == {"models": [OWL, NAME]}
