@@ -148,13 +148,14 @@ class _Served:
         return str(name).startswith("openvino/")
 
 
-@click.command(epilog="Examples: mynah play fortune · mynah play left right --port 8000")
-@click.argument("bots", nargs=-1, required=True, metavar="BOT…")
+@click.command(epilog="Examples: mynah play fortune · mynah play left right --port 8000 · mynah play --all")
+@click.argument("bots", nargs=-1, metavar="[BOT]…")
+@click.option("--all", "all_bots", is_flag=True, help="Every bot that has a file in MYNAH_BOTS.")
 @click.option("--endpoint", help="Where the models are served ({bot} stands for a bot's name), instead of here.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
-def play(bots: tuple[str, ...], endpoint: str | None, host: str, port: int, quiet: bool) -> None:
+def play(bots: tuple[str, ...], all_bots: bool, endpoint: str | None, host: str, port: int, quiet: bool) -> None:
     """Answer prompts with the bots' texts, judged and ranked, over HTTP, until stopped.
 
     What was asked before is answered from Postgres. A model server is started for the rest, where no endpoint is named.
@@ -167,8 +168,13 @@ def play(bots: tuple[str, ...], endpoint: str | None, host: str, port: int, quie
     from mynah.settings import Settings
     from serving.tweets.server import serve
 
-    loaded = {bot.name: bot for bot, _ in (load(name, ()) for name in bots)}
+    if all_bots == bool(bots):
+        raise UsageError("name one bot or several, or give --all")
     settings = Settings.read(os.environ)
+    named = sorted(map(str, settings.bots.glob("*.yaml"))) if all_bots else bots
+    if not named:
+        raise UsageError(f"no bot file in MYNAH_BOTS={settings.bots}: write one, or name another folder")
+    loaded = {bot.name: bot for bot, _ in (load(name, ()) for name in named)}
     endpoint = endpoint or settings.environment.get("MYNAH_ENDPOINT")
     with ExitStack() as server:
         if not endpoint:
