@@ -248,7 +248,7 @@ async def growing(
         await asyncio.sleep(min(LOOK, rest))
         looked = await asyncio.to_thread(desk.look, bot, answer.id)
         answer = looked or answer
-        if asked and answer.why == prompts.LEFT:
+        if asked and answer.why == prompts.LEFT and not desk.ending:
             answer = await asyncio.to_thread(desk.ask, asked)
         yield answer
 

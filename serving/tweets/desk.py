@@ -62,6 +62,8 @@ class Desk:
         self._fetching = threading.Lock()
         self._lock = threading.Lock()
         self._claims: set[_Claim] = set()
+        self.ending = False
+        """Whether this replica was told to end: it takes on nothing that another has left."""
 
     def ask(self, asked: Asked) -> Answer:
         """The answer as it is now; where there is none, this process begins to write it.
@@ -113,6 +115,7 @@ class Desk:
         with self._lock:
             for claim in self._claims:
                 claim.lost = True
+                claim.end()
 
     def _has_no_server(self, bot: str) -> bool:
         """On a cluster each bot has an address of its own, and one of mode none has a server beside its jobs alone."""

@@ -41,6 +41,7 @@ def serve(settings: Settings, bots: Mapping[str, Bot], host: str, port: int, qui
 
         async def finish() -> None:
             """What is being written is finished, though nobody may be connected: who asked looks for it elsewhere."""
+            desk.ending = True
             give_up = time.monotonic() + DRAIN_SECONDS
             while server.patient and desk.busy and not server.force_exit and time.monotonic() < give_up:
                 await asyncio.sleep(_LOOK)
