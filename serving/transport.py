@@ -51,12 +51,13 @@ class Server(uvicorn.Server):
                 forwarded_allow_ips=list(proxies),
             )
         )
-        self._patient = False
+        self.patient = False
+        """Whether it was told to end by SIGTERM: after Ctrl-C a person waits."""
         self.draining: list[Callable[[], Awaitable[None]]] = []
         """What else lets its clients go, from the moment that this server does."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._patient = sig == signal.SIGTERM  # after Ctrl-C a person waits
+        self.patient = sig == signal.SIGTERM
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -66,7 +67,7 @@ class Server(uvicorn.Server):
         # Uvicorn puts these before each answer's own headers, and closes the connection after such an answer.
         self.server_state.default_headers.append((b"connection", b"close"))
         while (
-            self._patient
+            self.patient
             and self.server_state.connections
             and not self.force_exit
             and time.monotonic() < begin + IDLE_SECONDS

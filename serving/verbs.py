@@ -162,8 +162,9 @@ def networks(context: click.Context, parameter: click.Parameter, given: tuple[st
     return given
 
 
-@click.command(epilog="Examples: mynah play fortune · mynah play left right --port 8000")
-@click.argument("bots", nargs=-1, required=True, metavar="BOT…")
+@click.command(epilog="Examples: mynah play fortune · mynah play left right --port 8000 · mynah play --all")
+@click.argument("bots", nargs=-1, metavar="[BOT]…")
+@click.option("--all", "all_bots", is_flag=True, help="Every bot that has a file in MYNAH_BOTS.")
 @click.option("--endpoint", help="Where the models are served ({bot} stands for a bot's name), instead of here.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
@@ -187,6 +188,7 @@ def networks(context: click.Context, parameter: click.Parameter, given: tuple[st
 @click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
 def play(
     bots: tuple[str, ...],
+    all_bots: bool,
     endpoint: str | None,
     host: str,
     port: int,
@@ -199,13 +201,19 @@ def play(
 
     What was asked before is answered from Postgres. A model server is started for the rest, where no endpoint is named.
     """
+    from mynah.settings import Settings
     from serving.tweets.allowance import Allowance
     from serving.tweets.server import serve
 
-    loaded = [load(name, ()) for name in bots]
-    with served_at([bot.name for bot, _ in loaded], endpoint, loaded[0][1]) as settings:
-        allowance = Allowance(requests_per_minute, prompts_per_minute)
-        serve(settings, {bot.name: bot for bot, _ in loaded}, host, port, allowance, proxies, quiet)
+    if all_bots == bool(bots):
+        raise UsageError("name one bot or several, or give --all")
+    settings = Settings.read(os.environ)
+    named = sorted(map(str, settings.bots.glob("*.yaml"))) if all_bots else bots
+    if not named:
+        raise UsageError(f"no bot file in MYNAH_BOTS={settings.bots}: write one, or name another folder")
+    loaded = {bot.name: bot for bot, _ in (load(name, ()) for name in named)}
+    with served_at(list(loaded), endpoint, settings) as settings:
+        serve(settings, loaded, host, port, Allowance(requests_per_minute, prompts_per_minute), proxies, quiet)
 
 
 @click.command(epilog="Examples: mynah prewarm fortune prompts.txt · echo 'Love is' | mynah prewarm fortune -")

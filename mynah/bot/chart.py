@@ -77,6 +77,31 @@ class Serving(Part):
     gpu_tolerations: list[dict[str, Any]]
 
 
+class Service(Part):
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"]
+    port: int = Field(ge=1, le=65535)
+    annotations: dict[str, str]
+
+
+class Ingress(Part):
+    hosts: list[str]
+    class_name: str
+    annotations: dict[str, str]
+    tls_secret: str
+
+
+class Play(Part):
+    enabled: bool
+    replicas: int = Field(ge=1)
+    cpu: Quantity
+    memory: Quantity
+    service: Service
+    ingress: Ingress
+    callers: list[dict[str, Any]]
+    node_selector: dict[str, str]
+    tolerations: list[dict[str, Any]]
+
+
 class Training(Part):
     head_cpu: Quantity
     head_memory: Quantity
@@ -121,6 +146,7 @@ class Values(Part):
     x_simulator: XSimulator
     jobs: Jobs
     serving: Serving
+    play: Play
     training: Training
     network_policy: NetworkPolicy
     priority: Priority

@@ -12,7 +12,8 @@ class Serve(Section):
 
     mode: Literal["own", "pool", "none"] = "own"
     """own: pods of the bot's own, always there. pool: in a server of many bots, which loads a model when it is asked.
-    none: no server; each `mynah generate` has one beside it, for as long as it runs."""
+    none: no server; each `mynah generate` has one beside it, for as long as it runs, and `mynah play` answers what it
+    knows."""
     pool: Annotated[Name | None, Unit("name")] = None
     """Which pool of the values, with mode pool."""
     model: Annotated[str | None, Unit("model id")] = None
@@ -24,8 +25,8 @@ class Serve(Section):
     accelerator: Literal["cpu", "gpu"] = "cpu"
     """cpu: our own runtime, with OpenVINO. gpu: KServe's runtime kserve-huggingfaceserver, with vLLM."""
     replicas: Annotated[int, Unit("pods")] = Field(default=1, ge=0)
-    """Pods that serve at all times. 0, with mode own: none until a `mynah generate` or a promotion asks for one; KEDA
-    starts it then, and callers by HTTP do not wake it."""
+    """Pods that serve at all times. 0, with mode own: none until a `mynah generate`, a promotion or a new prompt of
+    `mynah play` asks for one; KEDA starts it then, and those who call the server itself do not wake it."""
     sleep_after: Annotated[int, Unit("seconds")] = Field(default=900, ge=0)
     """With replicas 0, how long nobody asks before the pods are ended."""
     max_replicas: Annotated[int | None, Unit("pods")] = Field(default=None, ge=1)

@@ -13,6 +13,7 @@ from mynah.database.connection import Connection, rows_of
 
 POPULAR = 3  # visits from which on a prompt is named to others
 LASTS = 60.0  # seconds that a claim to write an answer counts, unless it is renewed
+LEFT = "whoever wrote it has ended: ask again"  # why an answer failed that anybody may take on
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,16 @@ class Visit:
     """Of that model; None where nobody has asked yet."""
 
 
-_ANSWER = """
-    answers.id, answers.model, answers.state, answers.phase, answers.texts, answers.why, answers.asked_at,
+_EXPIRED = "answers.state = 'writing' AND answers.expires_at <= clock_timestamp()"
+_ANSWER = f"""
+    answers.id, answers.model, CASE WHEN {_EXPIRED} THEN 'failed' ELSE answers.state END AS state, answers.phase,
+    answers.texts, CASE WHEN {_EXPIRED} THEN '{LEFT}' ELSE answers.why END AS why, answers.asked_at,
     CASE WHEN answers.state <> 'writing' THEN 0 ELSE (
         SELECT count(*) FROM answers AS other JOIN prompts AS theirs ON theirs.id = other.prompt_id
         WHERE other.state = 'writing' AND theirs.bot = %(bot)s AND other.asked_at < answers.asked_at
           AND other.expires_at > clock_timestamp()
     ) END AS before
-"""
+"""  # noqa: S608 — nothing in it comes from outside
 
 
 _FIND = f"""
@@ -213,9 +216,13 @@ def leave(connection: Connection, bot: str, id: UUID) -> bool:
 
 
 def let_go(connection: Connection, holder: UUID) -> None:
-    """End all claims of a process that ends."""
+    """End all claims of a process that ends. It may renew none of them afterwards."""
     connection.execute(
-        "UPDATE answers SET expires_at = clock_timestamp() WHERE holder = %s AND state = 'writing'", [holder]
+        """
+        UPDATE answers SET state = 'failed', phase = '', texts = '[]', why = %s
+        WHERE holder = %s AND state = 'writing'
+        """,
+        [LEFT, holder],
     )
 
 

@@ -45,7 +45,7 @@ logger = logging.getLogger("serving")
 
 LOOK = 0.2  # seconds between two looks at an answer that is being written
 HOLD = 10.0  # seconds that a request is held for it, unless it says otherwise
-LONGEST_HOLD = 60.0  # seconds: many proxies cut a request off then
+LONGEST_HOLD = 45.0  # seconds: a server that ends gives what runs 54 (serving.transport), many proxies 60
 COME_AGAIN = 2  # seconds after which to ask again, of what is not written yet
 MOST_INSTANCES = 16  # prompts of one V1 request
 SUGGESTIONS = 8
@@ -123,7 +123,7 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
     async def held(asked: Asked, seconds: float) -> Answer:
         """The answer, waited for so long."""
         first = await asyncio.to_thread(desk.ask, asked)
-        *_, last = [now async for now in growing(desk, asked.bot, first, seconds)]
+        *_, last = [now async for now in growing(desk, asked.bot, first, seconds, asked)]
         return last
 
     async def found(id: UUID, bot: str | None) -> tuple[str, Answer]:
@@ -166,7 +166,7 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
         given = {name: value for name, value in request.query_params.items() if name != "bot"}
         asked = read(given, known(only(desk, bot)))
         first = await asyncio.to_thread(desk.ask, asked)
-        return streamed(desk, asked.bot, first, asked.prompt, asked.majority)
+        return streamed(desk, asked.bot, first, asked, asked.majority)
 
     @app.get("/tweets/{id}")
     async def tweets_by_id(id: UUID, bot: Whose = None, majority: Majority = "false") -> JSONResponse:
@@ -241,27 +241,35 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
     return app
 
 
-def streamed(desk: Desk, bot: str, answer: Answer, prompt: str | None, majority: bool) -> StreamingResponse:
+def streamed(desk: Desk, bot: str, answer: Answer, asked: Asked | None, majority: bool) -> StreamingResponse:
     """An answer as lines of JSON."""
-    found = lines(desk, bot, answer, prompt, majority)
+    found = lines(desk, bot, answer, asked, majority)
     return StreamingResponse(found, media_type="application/x-ndjson", headers=UNBUFFERED)
 
 
-async def growing(desk: Desk, bot: str, answer: Answer, seconds: float = math.inf) -> AsyncIterator[Answer]:
-    """An answer, and what it is at every later look, until it is written or `seconds` have passed."""
+async def growing(
+    desk: Desk, bot: str, answer: Answer, seconds: float = math.inf, asked: Asked | None = None
+) -> AsyncIterator[Answer]:
+    """An answer, and what it is at every later look, until it is written or `seconds` have passed.
+
+    Where whoever wrote it has ended, and what was `asked` is known, it is asked again.
+    """
     give_up = time.monotonic() + seconds
     yield answer
     while answer.state == "writing" and (rest := give_up - time.monotonic()) > 0:
         await asyncio.sleep(min(LOOK, rest))
         looked = await asyncio.to_thread(desk.look, bot, answer.id)
         answer = looked or answer
+        if asked and answer.why == prompts.LEFT and not desk.ending:
+            answer = await asyncio.to_thread(desk.ask, asked)
         yield answer
 
 
-async def lines(desk: Desk, bot: str, answer: Answer, prompt: str | None, majority: bool) -> AsyncIterator[str]:
+async def lines(desk: Desk, bot: str, answer: Answer, asked: Asked | None, majority: bool) -> AsyncIterator[str]:
     """An answer as it grows: a line whenever it has changed, and each second."""
+    prompt = asked.prompt if asked else None
     told, at = "", 0.0
-    async for now in growing(desk, bot, answer):
+    async for now in growing(desk, bot, answer, asked=asked):
         growth = json.dumps([now.state, now.phase, now.before, now.texts])
         if growth != told or time.monotonic() >= at + 1:
             told, at = growth, time.monotonic()

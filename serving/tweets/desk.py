@@ -38,7 +38,7 @@ Connect = Callable[[], AbstractContextManager[Connection]]
 
 
 class NoModel(MynahError):
-    """The bot has no current model: nobody can write for it."""
+    """The bot has no current model, or no server for it: nobody can write."""
 
 
 class Busy(MynahError):
@@ -65,13 +65,15 @@ class Desk:
         self._copied: dict[tuple[str, str], Copied] = {}
         self._fetching = threading.Lock()
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._claims: set[_Claim] = set()
+        self.ending = False
+        """Whether this replica was told to end: it takes on nothing that another has left."""
 
     def ask(self, asked: Asked, by_operator: bool = False) -> Answer:
         """The answer as it is now; where there is none, this process begins to write it.
 
-        What an operator asks is no visit, and is suggested to others. Raises NoModel where the bot has no current
-        model, Busy, and what `begin` raises.
+        What an operator asks is no visit, and is suggested to others. Raises NoModel where nobody can write it, Busy,
+        and what `begin` raises.
         """
         sampling = canonical(asked.sampling.model_dump())
         with self._connect() as connection:
@@ -81,9 +83,11 @@ class Desk:
                 raise NoModel(f"{asked.bot} has no model yet: promote one")
             if found.answer and found.answer.state == "written":
                 return found.answer
-            if self._waiting >= QUEUE:
-                raise Busy(f"{self._waiting} answers are written or wait: ask again in a moment")
-            if not found.answer or found.answer.state == "failed":
+            if self._has_no_server(asked.bot):
+                raise NoModel(f"{asked.bot} has no model server (serve.mode none): it answers known prompts alone")
+            if len(self._claims) >= QUEUE:
+                raise Busy(f"{len(self._claims)} answers are written or wait: ask again in a moment")
+            if not found.answer or (found.answer.state == "failed" and found.answer.why != prompts.LEFT):
                 self._begin_one()
             id = prompts.claim(connection, found.prompt_id, found.model, sampling, self._holder)
             if id:
@@ -106,23 +110,36 @@ class Desk:
         with self._connect() as connection:
             return prompts.answer(connection, bot, id)
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is written here, or waits to be."""
+        return bool(self._claims)
+
     def stop(self) -> None:
         """Begin no more, and let go of what is being written: whoever asks again, elsewhere, takes it."""
         self._writers.shutdown(wait=False, cancel_futures=True)
         with self._connect() as connection:
             prompts.let_go(connection, self._holder)
+        with self._lock:
+            for claim in self._claims:
+                claim.lost = True
+                claim.end()
+
+    def _has_no_server(self, bot: str) -> bool:
+        """On a cluster each bot has an address of its own, and one of mode none has a server beside its jobs alone."""
+        return self.bots[bot].serve.mode == "none" and "{bot}" in self._settings.endpoint
 
     def _begin(self, id: UUID, asked: Asked, model: str) -> None:
-        with self._lock:
-            self._waiting += 1
         claim = _Claim(self._connect, id, self._holder)
+        with self._lock:
+            self._claims.add(claim)
         claim.begin()  # it may wait for a writer for long
         self._writers.submit(self._write, id, asked, model, claim).add_done_callback(lambda _: self._end(claim))
 
     def _end(self, claim: "_Claim") -> None:
         claim.end()
         with self._lock:
-            self._waiting -= 1
+            self._claims.discard(claim)
 
     def _write(self, id: UUID, asked: Asked, model: str, claim: "_Claim") -> None:
         bot = self.bots[asked.bot]
@@ -152,6 +169,7 @@ class Desk:
         asleep = endpoint.AWAKE_WITHIN if bot.serve.sleeps else 0.0
         claim.phase = "waking the model"
         with endpoint.client(self._settings.endpoint_of(bot.name), self._settings.api_keys) as client:
+            client.event_hooks = {"request": [lambda _: claim.check()]}  # also while it waits for one that sleeps
             serves = endpoint.serving_model(client, bot.name, endpoint.WAIT, asleep)
             if serves not in (model, endpoint.UNTOLD):
                 raise MynahError(f"{bot.name} is changing its model from {serves} to {model}: ask again in a moment")
@@ -176,8 +194,7 @@ class Desk:
                         verdict = judge(text, bot.judge, copied)
                         if not verdict.rejection:
                             claim.add({"text": text, "score": verdict.score, "scores": verdict.scores})
-                    if claim.lost:
-                        raise Stopped("nobody waits for it any more")
+                    claim.check()
         return claim.texts
 
     def _index(self, bot: str, model: str) -> Copied:
@@ -210,6 +227,11 @@ class _Claim:
             self._known.add(folded)
             self.texts = sorted([*self.texts, text], key=lambda each: -each["score"])
 
+    def check(self) -> None:
+        """Raises Stopped where it is lost."""
+        if self.lost:
+            raise Stopped("nobody waits for it any more")
+
     def begin(self) -> None:
         self._thread.start()
 
@@ -222,6 +244,7 @@ class _Claim:
                 with self._connect() as connection:
                     unfinished = [{"text": text, "unfinished": True} for text in list(self.unfinished.values())]
                     shown = [*self.texts, *unfinished]
-                    self.lost = not prompts.renew(connection, self._id, self._holder, self.phase, shown)
+                    if not prompts.renew(connection, self._id, self._holder, self.phase, shown):
+                        self.lost = True
             except Exception as error:  # Postgres is away for a moment
                 logger.warning("answer %s: %s", self._id, error)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import logging.config
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -15,7 +16,7 @@ from mynah.database.connection import Connection
 from mynah.settings import Settings
 from serving.logs import LOGGING
 from serving.request_id import Identified
-from serving.transport import Server, listen
+from serving.transport import DRAIN_SECONDS, Server, listen
 from serving.tweets.allowance import Allowance, Counted
 from serving.tweets.app import application
 from serving.tweets.desk import Desk
@@ -24,6 +25,7 @@ logger = logging.getLogger("serving")
 
 CONNECTIONS = 8  # to Postgres, at the most
 LENT_WITHIN = 5.0  # seconds
+_LOOK = 0.1  # seconds between two looks whether all is written
 
 
 def serve(
@@ -48,9 +50,19 @@ def serve(
         app = application(desk, pool.connection)
         app.add_middleware(Counted, allowance=allowance)
         app.add_middleware(Identified)
+        server = Server(app, proxies)
+
+        async def finish() -> None:
+            """What is being written is finished, though nobody may be connected: who asked looks for it elsewhere."""
+            desk.ending = True
+            give_up = time.monotonic() + DRAIN_SECONDS
+            while server.patient and desk.busy and not server.force_exit and time.monotonic() < give_up:
+                await asyncio.sleep(_LOOK)
+
+        server.draining.append(finish)
         logger.info("listening at http://%s:%d", *listener.getsockname()[:2])
         try:
-            asyncio.run(Server(app, proxies).serve(sockets=[listener]))
+            asyncio.run(server.serve(sockets=[listener]))
         finally:
             desk.stop()
     logger.info("ended")

@@ -324,6 +324,14 @@ def candidates(namespace: str) -> list[str]:
     return [str(row["id"]) for row in rows(namespace, "SELECT id FROM tweets WHERE state = 'candidate' ORDER BY id")]
 
 
+def requests_of(namespace: str, server: dict[str, Any], metric: str = "mynah_requests_total") -> float:
+    """How many completions a model server has answered, by its own count; of a vLLM `metric`, how many texts."""
+    script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
+    command = ("exec", server["metadata"]["name"], "-c", "kserve-container", "--", "python", "-c", script)
+    lines = kubectl(namespace, *command).splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(f"{metric}{{"))
+
+
 def generate_until(namespace: str, enough: Callable[[], bool]) -> str:
     """Generate, again and again, since nobody knows what a model says; what the last run told."""
     for _ in range(10):

@@ -65,6 +65,10 @@ VARIANTS = {
         *("postgres.kind=external", "postgres.secret=url", "store.kind=s3", "store.secret=keys"),
         *(f"bots.{BOT}.post.secret=account", f"bots.{BOT}.serve.max_replicas=3", "priority.create=true"),
     ],
+    "play": [
+        *("play.enabled=true", "play.replicas=2", "play.service.type=LoadBalancer", "play.ingress.className=nginx"),
+        *("play.ingress.hosts[0]=play.example.org", "play.ingress.tlsSecret=play-tls"),
+    ],
     "monitoring": ["monitoring.podMonitor=true", "monitoring.rules=true", "monitoring.dashboard=true"],
 }
 

@@ -26,6 +26,7 @@ MAY_REACH = {
     "prepare": {"store", "postgres"},
     "serving": {"store"},
     "canary": {"store"},
+    "play": {"store", "postgres", "endpoint"},
     "Ray head": {"store", "postgres", "api-server"},
     "Ray worker": {"store"},
     "Ray submitter": set(),
@@ -127,6 +128,10 @@ def labels_of_components(namespace: str) -> dict[str, dict[str, str]]:
         cronjobs = yaml.safe_load_all(made)
         return cronjob(next(c for c in cronjobs if c and c["metadata"]["name"] == f"{BOT}-{verb}"))
 
+    play = helm(
+        *(namespace, "template", RELEASE, CHART, *VALUES, "--set", "play.enabled=true"),
+        *("-s", "templates/play/deployment.yaml"),
+    )
     birds = {"sources.birds.kind": "x", "sources.birds.accounts": "{anna}"}
     (prepare,) = kube.find(namespace, "jobs", _component="prepare")
     serving = get(namespace, "inferenceservice", BOT)["spec"]["predictor"]["labels"]
@@ -140,6 +145,7 @@ def labels_of_components(namespace: str) -> dict[str, dict[str, str]]:
         "promote": cronjob(get(namespace, "cronjob", f"{BOT}-promote")),
         "prepare": prepare["spec"]["template"]["metadata"]["labels"],
         "serving": serving,
+        "play": yaml.safe_load(play)["spec"]["template"]["metadata"]["labels"],
         "canary": {**serving, "app.kubernetes.io/component": "canary"},
         "Ray head": cluster["headGroupSpec"]["template"]["metadata"]["labels"],
         "Ray worker": cluster["workerGroupSpecs"][0]["template"]["metadata"]["labels"],

@@ -1,6 +1,6 @@
 """The same bot in a pool, without a server, with one of its own again, and with one that sleeps.
 
-Each generates and promotes; a pool and no server post too.
+Each generates and promotes, and people play with it; a pool and no server post too.
 """
 
 import json
@@ -10,11 +10,14 @@ from collections.abc import Callable
 import pytest
 
 from tests.cluster import kube
-from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, WAITING, helm, wait
+from tests.cluster.kube import BOT, CHART, RELEASE, VALUES, WAITING, helm, kubectl, wait
+from tests.cluster.players import play, playing
 from tests.cluster.rollouts import BETTER, asking, copy
 
 POOL = {"main": {"replicas": 1, "cpu": "100m", "memoryGb": 2}}
+PLAY = ("--set", "play.enabled=true,play.replicas=2")
 ON = ("--on", "kubernetes")
+KNOWN = "A known prompt"
 Switch = Callable[..., None]
 
 
@@ -26,7 +29,7 @@ def switch(release: str, images: dict[str, str]) -> Switch:
         serve = {"mode": mode, "cpu": "100m", **serve}
         serving = {"pools": pools} if pools else {}
         flags = ("--set-json", f"bots.{BOT}.serve={json.dumps(serve)}", "--set-json", f"serving={json.dumps(serving)}")
-        helm(release, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images), *flags, *WAITING)
+        helm(release, "upgrade", RELEASE, CHART, *VALUES, *kube.image_flags(images), *flags, *PLAY, *WAITING)
 
     return to
 
@@ -71,13 +74,16 @@ def test_a_pool_changes_a_bots_model_under_load(
     figures["requests while a pool changes a model"] = f"{len(requests)} sent, 0 failed"
     loop(release)
     promote(release, serving)
+    wait("an answer of the pool's", lambda: play(release, images["client"], KNOWN)[0].ok)
 
 
 def test_a_bot_without_a_server(
-    release: str, serving: str, other: str, switch: Switch, figures: dict[str, str]
+    release: str, serving: str, other: str, images: dict[str, str], switch: Switch, figures: dict[str, str]
 ) -> None:
     switch("none")
     wait("its servers to go", lambda: not kube.find(release, "pods", _component="serving"))
+    (unknown,) = play(release, images["client"], f"Is {time.time()} known?")
+    assert f"{BOT} has no model server (serve.mode none): it answers known prompts alone" in unknown.why
     begin = time.monotonic()
     said = kube.run_job(release, "generate")
     figures["a generate that has its own server, from its job's creation to its end"] = (
@@ -127,8 +133,64 @@ def test_a_server_that_sleeps_until_it_is_asked(
     falls_asleep(release)
     kube.mynah("rollback", BOT, *ON, "--namespace", release)
     assert (kube.current(release), kube.serving_model(release)) == (serving, serving)
+
+
+def counts(release: str) -> dict[str, int]:
+    """How often the bot was asked, and how often for something new."""
+    found = kube.rows(release, f"SELECT what, sum(number)::int AS n FROM play_days WHERE bot = '{BOT}' GROUP BY what")
+    return {row["what"]: row["n"] for row in found}
+
+
+def test_people_play_with_a_server_that_sleeps(
+    release: str, serving: str, images: dict[str, str], switch: Switch, figures: dict[str, str]
+) -> None:
+    if not kube.run("kubectl", "get", "crd", "scaledobjects.keda.sh", "--ignore-not-found").stdout:
+        pytest.skip("this cluster has no KEDA")
+    client = images["client"]
+    switch("own", replicas=0, sleep_after=5)
+    (first,) = play(release, client, KNOWN)  # known from the pool's time, where that was tested
+    assert first.ok, first.why
+
     falls_asleep(release)
-    assert f"model {serving} wrote 16 texts" in kube.run_job(release, "generate")
+    before = counts(release)
+    (again,) = play(release, client, KNOWN)
+    assert (again.texts, again.waits) == (first.texts, [])
+    assert counts(release) == {**before, "visit": before["visit"] + 1}
+    falls_asleep(release)  # nobody has wanted it
+    figures["a known prompt, while the model server sleeps"] = f"{again.seconds:.2f} s"
+
+    prompt = f"At {time.time():.0f} the wise"
+    people = play(release, client, prompt, times=100, wait=0)
+    (server,) = kube.find(release, "pods", _component="serving", **{"mynah/bot": BOT})
+    assert kube.requests_of(release, server, "vllm:request_success_total") == 20  # texts: one answer's
+    assert [each.why for each in people if not each.ok] == []
+    assert len(people) == 100
+    assert len({tuple(each.texts) for each in people}) == 1
+    phases = {phase for each in people for phase, _ in each.waits}
+    assert phases >= {"waking the model"}
+    assert phases <= {"waiting for a writer", "waking the model", "writing"}
+    assert all(waits == sorted(waits, key=lambda each: each[1]) for waits in (each.waits for each in people))
+    assert counts(release) == {**before, "visit": before["visit"] + 101, "prompt": before["prompt"] + 1}
+    made = f"FROM answers JOIN prompts ON prompts.id = prompt_id WHERE key = '{prompt.lower()}'"
+    assert kube.rows(release, f"SELECT model, state {made}") == [{"model": serving, "state": "written"}]
+    figures["100 equal prompts that wake the model server"] = (
+        f"1 answer written, {max(each.seconds for each in people):.0f} s until the last has it"
+    )
+
+    with playing(release, client, f"At {time.time():.0f}, with haste") as told:
+        kubectl(release, "rollout", "restart", f"deployment/{RELEASE}-play")
+        kubectl(release, "rollout", "status", f"deployment/{RELEASE}-play", "--timeout=200s")
+        wait("the old pods to go", lambda: len(kube.find(release, "pods", _component="play")) == 2)
+    assert [each.why for each in told if not each.ok] == []
+    figures["prompts while `mynah play` is rolled out"] = f"{len(told)} asked, 0 failed"
+
+
+def test_nobody_from_elsewhere_plays(release: str, empty: str, images: dict[str, str]) -> None:
+    connect = (
+        f"import socket; s = socket.socket(); s.settimeout(5); print(s.connect_ex(('{RELEASE}-play.{release}', 80)))"
+    )
+    (said,) = kube.run_pods(empty, kube.pod("stranger", images["client"], ["python", "-c", connect]))
+    assert said.strip() != "0"  # an errno
 
 
 def test_one_that_is_to_sleep_no_more_is_there(release: str, serving: str, switch: Switch) -> None:

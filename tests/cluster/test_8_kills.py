@@ -181,10 +181,10 @@ def test_the_loop_goes_on_after_a_kill(
         job = kube.start_job(release, "scrape", "scrape", BOT, script=AGAIN)
         wait("the scraper to be at work", lambda: "new" in kubectl(release, "logs", f"job/{job}"))
     else:
-        asked = requests_of(release, server)
+        asked = kube.requests_of(release, server)
         flags = [f"--set=bots.{BOT}.generate.{key}" for key in ("samples=100", "max_tokens=100")]
         job = kube.start_job(release, "generate", "generate", BOT, *flags)
-        wait("the generation to be at work", lambda: requests_of(release, server) > asked)
+        wait("the generation to be at work", lambda: kube.requests_of(release, server) > asked)
     begin = time.monotonic()
     kube.kill(release, name)
     ended = kube.finish_job(release, job)
@@ -204,11 +204,3 @@ def test_the_loop_goes_on_after_a_kill(
     )
     assert "posted tweet" in said
     check_books(release, before)
-
-
-def requests_of(release: str, server: dict[str, object]) -> float:
-    """How many completions a model server has answered, by its own count."""
-    script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
-    command = ("exec", server["metadata"]["name"], "-c", "kserve-container", "--", "python", "-c", script)
-    lines = kubectl(release, *command).splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("mynah_requests_total{"))

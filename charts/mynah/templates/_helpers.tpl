@@ -50,7 +50,7 @@ mynah/bot: {{ . }}
 {{- end -}}
 
 {{/* Labels of a pod. `reaches` lists what it may connect to (see network-policies.yaml):
-     postgres, store, endpoint, internet, x-simulator, api-server. */}}
+     postgres, store, endpoint, play, internet, x-simulator, api-server. */}}
 {{- define "mynah.podLabels" -}}
 {{ include "mynah.selector" . }}
 {{- with .bot }}
@@ -185,12 +185,17 @@ livenessProbe: {httpGet: {path: /v2/health/live, port: 8080}, periodSeconds: 10,
 lifecycle: {preStop: {sleep: {seconds: 5}}}
 {{- end -}}
 
-{{/* Where a pod of ours writes, and its bot file: (dict "root" $ "bot" NAME "store" true). */}}
+{{/* Where a pod of ours writes, and its bot files: (dict "root" $ "bots" (list NAME) "store" true). */}}
 {{- define "mynah.volumes" -}}
 - {name: home, emptyDir: {}}
 - {name: tmp, emptyDir: {}}
-{{- with .bot }}
-- {name: bots, configMap: {name: {{ . }}-bot}}
+{{- with .bots }}
+- name: bots
+  projected:
+    sources:
+      {{- range . }}
+      - configMap: {name: {{ . }}-bot}
+      {{- end }}
 {{- end }}
 {{- if and .store (eq .root.Values.store.kind "gs") .root.Values.store.secret }}
 - {name: google, secret: {secretName: {{ .root.Values.store.secret }}}}
@@ -200,7 +205,7 @@ lifecycle: {preStop: {sleep: {seconds: 5}}}
 {{- define "mynah.volumeMounts" -}}
 - {name: home, mountPath: /var/lib/mynah}
 - {name: tmp, mountPath: /tmp}
-{{- with .bot }}
+{{- with .bots }}
 - {name: bots, mountPath: /etc/mynah/bots, readOnly: true}
 {{- end }}
 {{- if and .store (eq .root.Values.store.kind "gs") .root.Values.store.secret }}

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from mynah.bot import Bot
+from mynah.bot import Bot, Serve
 from mynah.database import served
 from mynah.database.connection import Connection
 from mynah.settings import Settings
@@ -135,7 +136,7 @@ def test_a_bot_without_a_model(standing: Standing) -> None:
         ({"prompt": "x", "bot": "left", "temperature": "hot"}, 400, "temperature: 'hot' is not a valid number"),
         ({"prompt": "x", "bot": "left", "top_p": "0"}, 400, "top_p: '0' is not greater than 0"),
         ({"prompt": "x", "bot": "left", "top_k": "-1"}, 400, "top_k: '-1' is not greater than or equal to 0"),
-        ({"prompt": "x", "bot": "left", "wait": "61"}, 400, "wait: Input should be less than or equal to 60"),
+        ({"prompt": "x", "bot": "left", "wait": "46"}, 400, "wait: Input should be less than or equal to 45"),
         ({"prompt": "x", "bot": "left", "colour": "1"}, 400, "colour: there is no such field; there are prompt, "),
     ],
 )
@@ -236,6 +237,49 @@ def test_what_ends_lets_go_of_what_it_writes(
         found = ask(other, "f")
     assert found.status_code == 200
     assert found.json()["texts"]
+
+
+def test_who_waits_for_what_another_let_go_of_is_answered(
+    settings: Settings, bots: dict[str, Bot], model: Server, connection: Connection
+) -> None:
+    """By the replica that is asked: it writes the answer itself. Where all that it knows is an id, it says so."""
+    gone = threading.Event()
+    model.script = [(200, {"versions": [MODEL]}), lambda _: (200, endless([], gone)), answer]
+    with replica(settings, bots) as other, ThreadPoolExecutor(1) as people:
+        with replica(settings, bots) as api:
+            id = ask(api, wait=0).json()["id"]
+            give_up = time.monotonic() + 10
+            while not other.get(f"/tweets/{id}", params={"bot": "left"}).json()["texts"]:
+                assert time.monotonic() < give_up
+            waits = people.submit(ask, other, "Love", wait=20)
+            while connection.execute("SELECT askers FROM answers").fetchone() != (2,):
+                assert time.monotonic() < give_up
+        assert gone.wait(5)  # the model writes no more for the one that ended
+        found = waits.result()
+        assert (found.status_code, found.json()["id"]) == (200, id)
+        connection.execute(
+            "UPDATE answers SET state = 'writing', answered_at = NULL, expires_at = clock_timestamp()"
+        )  # its writer was killed, a minute ago
+        found = other.get(f"/tweets/{id}", params={"bot": "left"})
+        assert (found.status_code, found.json()["error"]) == (503, "whoever wrote it has ended: ask again")
+        assert ask(other).status_code == 200
+
+
+def test_a_bot_without_a_server_answers_what_it_knows(
+    settings: Settings, bots: dict[str, Bot], model: Server, connection: Connection
+) -> None:
+    left = bots["left"].model_copy(update={"serve": Serve(mode="none")})
+    with replica(settings, {"left": left}) as api:  # there is one where the operator says
+        assert ask(api).status_code == 200
+    endpoints = replace(settings, endpoint="http://{bot}")
+    with replica(endpoints, {"left": left}) as api:
+        assert ask(api).status_code == 200
+        new = ask(api, "Hate")
+        page = api.get("/play", params={"prompt": "Hate"}).text
+    says = "left has no model server (serve.mode none): it answers known prompts alone"
+    assert (new.status_code, new.json()["error"]) == (503, says)
+    assert says in page
+    assert connection.execute("SELECT count(*) FROM answers").fetchone() == (1,)
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ spec:
               securityContext:
                 {{- include "mynah.containerSecurity" . | nindent 16 }}
               volumeMounts:
-                {{- include "mynah.volumeMounts" (dict "root" .root "bot" .name "store" (has "store" .reaches)) | nindent 16 }}
+                {{- include "mynah.volumeMounts" (dict "root" .root "bots" (list .name) "store" (has "store" .reaches)) | nindent 16 }}
           volumes:
-            {{- include "mynah.volumes" (dict "root" .root "bot" .name "store" (has "store" .reaches)) | nindent 12 }}
+            {{- include "mynah.volumes" (dict "root" .root "bots" (list .name) "store" (has "store" .reaches)) | nindent 12 }}
 {{- end }}

@@ -76,10 +76,10 @@ rayClusterSpec:
             securityContext:
               {{- include "mynah.containerSecurity" . | nindent 14 }}
             volumeMounts:
-              {{- include "mynah.volumeMounts" (dict "root" .root "bot" .name "store" true) | nindent 14 }}
+              {{- include "mynah.volumeMounts" (dict "root" .root "bots" (list .name) "store" true) | nindent 14 }}
               - {name: shared-memory, mountPath: /dev/shm}
         volumes:
-          {{- include "mynah.volumes" (dict "root" .root "bot" .name "store" true) | nindent 10 }}
+          {{- include "mynah.volumes" (dict "root" .root "bots" (list .name) "store" true) | nindent 10 }}
           - {name: shared-memory, emptyDir: {medium: Memory, sizeLimit: 256Mi}}
           - name: api-token
             projected:
