@@ -120,7 +120,7 @@ def ask(client: httpx.Client, model: str, prompt: str, patience: float | None = 
     MynahError. So where it wants another key. Raises JudgedBad where it answers with an error, with no completion, not
     in time, or hangs up again and again.
     """
-    where, body = str(client.base_url), {"model": model, "prompt": prompt, "max_tokens": TOKENS}
+    where, body = str(client.base_url), {"model": model, "prompt": [prompt], "max_tokens": TOKENS}
     patience = REACHED_WITHIN if patience is None else patience
     give_up = time.monotonic() + patience
     breaks = 0

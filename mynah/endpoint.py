@@ -57,6 +57,9 @@ def serving_model(client: httpx.Client, name: str, wait: float = 0, asleep: floa
     """
     try:
         response = _ask(client, "GET", f"/v2/models/{name}", None, wait, asleep)
+        # KServe's own server of large models (vLLM) has no metadata: it errs, and closes the connection.
+        if response.status_code == 500 and client.get(f"/v2/models/{name}/ready").is_success:
+            return UNTOLD
     except httpx.TransportError as error:
         raise MynahError(
             f"endpoint {client.base_url} gives no answer ({error}): start it with `mynah serve {name}`, "
@@ -89,7 +92,8 @@ def completions(
         seed = secrets.randbelow(2**31) if ask.seed is None else ask.seed + ask.samples - missing
         asked = {**sampling, "n": min(missing, ASK)}
         try:
-            body = {"model": name, "prompt": prompt, "seed": seed, **asked}
+            # In a list, since vLLM refuses an empty prompt that is not.
+            body = {"model": name, "prompt": [prompt], "seed": seed, **asked}
             response = _ask(client, "POST", "/openai/v1/completions", body, WAIT, asleep)
         except httpx.TransportError as error:
             raise MynahError(f"endpoint {client.base_url} broke off: {error or type(error).__name__}") from None
@@ -118,7 +122,7 @@ def stream(
     Closing the iterator ends them at the server. Raises MynahError as `completions` does.
     """
     sampling = ask.model_dump(include=SAMPLING | {"seed"})
-    body = {"model": name, "prompt": prompt, "n": ask.samples, "stream": True, **sampling}
+    body = {"model": name, "prompt": [prompt], "n": ask.samples, "stream": True, **sampling}
     patience = _Patience(client, WAIT, asleep)
     while True:
         try:
@@ -164,7 +168,8 @@ def _ask(
     patience = _Patience(client, wait, asleep)
     while True:
         try:
-            response = client.request(method, path, json=body)
+            # A question apart, asked now and then: its connection is not kept for others.
+            response = client.request(method, path, json=body, headers={} if body else {"connection": "close"})
         except (httpx.ConnectError, httpx.ConnectTimeout):
             if not patience.sleeps():
                 raise

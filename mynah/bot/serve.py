@@ -39,7 +39,8 @@ class Serve(Section):
     gigabyte of program, and up to 1 GB of keys and values, which fills up in the first hours of use. With accelerator
     gpu, it is the memory for each GPU."""
     gpus: Annotated[int, Unit("GPUs per pod")] = Field(default=1, ge=1)
-    """GPUs that a pod asks for, with accelerator gpu. The model is spread over them."""
+    """GPUs that a pod asks for, with accelerator gpu. The model is spread over them, so their number must divide that
+    of its attention heads."""
 
     @property
     def sleeps(self) -> bool:

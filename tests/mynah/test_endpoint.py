@@ -34,6 +34,15 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
+def test_a_server_without_metadata_that_is_ready_tells_no_id(server: Server) -> None:
+    server.script = [(500, {"error": "Model of type VLLMModel does not support inference"}), (200, {})]
+    with endpoint.client(server.address) as client:
+        assert endpoint.serving_model(client, "demo") == endpoint.UNTOLD
+        server.script = [(500, {"error": "no"}), (503, {})]
+        with pytest.raises(MynahError, match="500"):
+            endpoint.serving_model(client, "demo")
+
+
 def test_every_text_comes_with_what_it_was_asked_with(server: Server) -> None:
     server.script = [lambda body: choices(*["a text"] * body["n"])]
     texts = ask(server, samples=45, seed=7, temperature=0.5)
@@ -43,7 +52,7 @@ def test_every_text_comes_with_what_it_was_asked_with(server: Server) -> None:
         **{"temperature": 0.5, "top_p": 0.95, "top_k": 50, "repetition_penalty": 1.0, "max_tokens": 60},
         "n": 5,
     }
-    assert server.asked[0]["prompt"] == "So"
+    assert server.asked[0]["prompt"] == ["So"]
 
 
 def test_without_a_seed_one_is_drawn_and_sent(server: Server) -> None:
@@ -193,7 +202,7 @@ def test_texts_come_piece_by_piece(server: Server) -> None:
     pieces = [(0, " a", None), (1, " b\ufffd", None), (0, ".", "stop"), (1, "", "length")]
     assert streamed(server, temperature=0.5) == pieces
     asked = server.asked[-1]
-    assert (asked["n"], asked["stream"], asked["temperature"], asked["prompt"]) == (2, True, 0.5, "So")
+    assert (asked["n"], asked["stream"], asked["temperature"], asked["prompt"]) == (2, True, 0.5, ["So"])
 
 
 def test_a_busy_server_is_waited_for_before_a_stream(server: Server, naps: list[float]) -> None:

@@ -38,7 +38,7 @@ def test_texts_are_judged_and_ranked(api: httpx.Client, model: Server) -> None:
     scores = [text["score"] for text in found["texts"]]
     assert scores == sorted(scores, reverse=True)
     asked = model.asked[-1]
-    assert asked["prompt"] == "Love"
+    assert asked["prompt"] == ["Love"]
     assert {name: asked[name] for name in ("n", "max_tokens", "temperature", "top_p", "top_k")} == {
         "n": 20,
         "max_tokens": 60,
