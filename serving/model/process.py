@@ -121,7 +121,8 @@ class Batch:
             # OpenVINO maps the file and reads it bit by bit while it compiles. This is faster, and shows a slow disk.
             while file.read(_READ_CHUNK):
                 pass
-        self.threads = threads = threads or _thread_limit()
+        threads = threads or _thread_limit()
+        self.settings = {**SETTINGS, **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
         with _phase(pipe, f"compiling the model (threads: {threads or 'all'}, cache: {cache_gb} GB)"):
             self.tokenizer = openvino_genai.Tokenizer(folder)
             # It fills up shorter texts with a token of its own, which must not be seen in what they say.
@@ -130,8 +131,9 @@ class Batch:
             self.decodes_ragged = list(self.tokenizer.decode(ragged)) == [self.tokenizer.decode(ids) for ids in ragged]
             cache = openvino_genai.SchedulerConfig()
             cache.cache_size = cache_gb
-            settings = {**SETTINGS, **({"INFERENCE_NUM_THREADS": threads} if threads else {})}
-            self.pipeline = openvino_genai.ContinuousBatchingPipeline(folder, self.tokenizer, cache, "CPU", **settings)
+            self.pipeline = openvino_genai.ContinuousBatchingPipeline(
+                folder, self.tokenizer, cache, "CPU", **self.settings
+            )
             self.ends = self.pipeline.get_config()
         with _phase(pipe, "answering a first request"):
             self.add(0, Sample("", 8, 1.0, 1.0, 0, 1.0, 0.0, 0.0, 1, (), False, None))
@@ -302,7 +304,7 @@ class Batch:
         if self.scorer is None:
             from serving.model.scoring import Scorer
 
-            self.scorer = Scorer(self.folder, self.threads)
+            self.scorer = Scorer(self.folder, self.settings)
         return self.scorer.begin(most)
 
     @staticmethod

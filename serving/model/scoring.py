@@ -4,8 +4,9 @@ The same model once more, as OpenVINO alone runs it: it takes as much memory aga
 it is first asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
@@ -19,10 +20,9 @@ Likeliest = tuple[tuple[int, float], ...]
 class Scorer:
     """A model that tells what may come next."""
 
-    def __init__(self, folder: Path, threads: int | None) -> None:
-        """Raises RuntimeError where OpenVINO cannot load it."""
-        settings = {"INFERENCE_NUM_THREADS": threads} if threads else {}
-        self._model = openvino.Core().compile_model(folder / "openvino_model.xml", "CPU", settings)
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """`settings` are OpenVINO's, those of the pipeline beside it. Raises RuntimeError where it cannot be loaded."""
+        self._model = openvino.Core().compile_model(folder / "openvino_model.xml", "CPU", dict(settings))
         self._inputs = {name for one in self._model.inputs for name in one.names}
 
     def begin(self, most: int) -> "Scoring":
