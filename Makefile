@@ -1,4 +1,4 @@
-# demo · test · test-slow · test-cluster · bench · storm · rollouts · images · generate · lint
+# demo · test · test-slow · test-cluster · bench · storm · rollouts · images · screenshots · generate · lint
 #
 # Each sets up what it needs in .venv, once.
 #
@@ -11,6 +11,7 @@
 #   make bench PART=speaking         how fast the model server writes, beside other libraries
 #   make bench PART=seeds            what a request with a seed costs, and how soon a bot of a pool answers
 #   make bench PART=fleet            what 200 bots ask of a cluster, in each way to serve them
+#   make bench PART=playing          how light the Play page is, how soon known and new prompts are answered
 #   make bench PART=sentiment        how well the sentiment of texts is told, beside VADER
 #   make storm N=400                 posters that are killed, while X is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
@@ -24,13 +25,13 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup listening datasets speaking seeds fleet sentiment
+BENCHES      = startup listening datasets speaking seeds fleet playing sentiment
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE
 export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
 
-.PHONY: demo test test-slow test-cluster cluster-tests bench storm rollouts images generate lint check-python clean
+.PHONY: demo test test-slow test-cluster cluster-tests bench storm rollouts images screenshots generate lint check-python clean
 
 demo: $(VENV)/all.stamp
 	@$(BIN)/mynah run bots/fortune.yaml
@@ -68,6 +69,10 @@ images:
 	for part in jobs training serving; do \
 	  echo "mynah/$$part:$(VERSION)  $$($$builder images --format '{{.Size}}' mynah/$$part:$(VERSION) | head -1)"; \
 	done
+
+# The pictures of the Play page in docs/images; needs chromium and the typeface Inter (Debian: chromium, fonts-inter).
+screenshots: $(VENV)/dev.stamp
+	@$(BIN)/python -m tests.serving.tweets.screenshots
 
 # What is made from mynah/bot/: the chart's schema and defaults, the bot file's reference and its schema for editors.
 generate: $(VENV)/dev.stamp

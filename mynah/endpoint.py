@@ -144,8 +144,10 @@ def stream(
 def _pieces(client: httpx.Client, response: httpx.Response) -> Iterator[tuple[int, str, str | None]]:
     """What the server-sent events of an answer say."""
     for line in response.iter_lines():
-        if not line.startswith("data:") or line[5:].strip() == "[DONE]":
+        if not line.startswith("data:"):
             continue
+        if line[5:].strip() == "[DONE]":
+            return
         try:
             said = json.loads(line[5:])
             if "error" in said:
@@ -155,6 +157,8 @@ def _pieces(client: httpx.Client, response: httpx.Response) -> Iterator[tuple[in
             raise MynahError(f"endpoint {client.base_url} gives no completion: it says {line[:200]}") from None
         for place, text, finish in choices:
             yield place, _storable(text), finish
+    # A proxy may cut a stream off as if it had ended.
+    raise MynahError(f"endpoint {client.base_url} broke off: its stream has no end")
 
 
 def _ask(

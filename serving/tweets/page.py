@@ -2,13 +2,15 @@
 
 It works without JavaScript, and keeps its state in its URL.
 
-GET /play?bot=…&bot=…&prompt=…    the page, with the texts that there are by then
+GET /play?bot=…&bot=…&prompt=…    the page, with the texts that there are by then; majority=true leaves out the others
 GET /embed/BOT?prompt=…           the same for one bot, for a blog's iframe
-GET /static/…                     its style and its script
+GET /static/…                     its style, its scripts and its icon
 """
 
 import asyncio
 import contextlib
+import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+import psycopg
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader
@@ -23,24 +26,30 @@ from starlette.datastructures import QueryParams
 
 from mynah.database import prompts
 from mynah.errors import MynahError
+from mynah.text import fold_spaces
 from serving.tweets.asked import Asked, Sampling, Wrong, read
 from serving.tweets.desk import Connect, Desk
 from serving.tweets.told import shape
+
+logger = logging.getLogger("serving")
 
 FOLDER = Path(__file__).with_name("page")
 EXAMPLES, POPULAR = 6, 8
 # Nothing but what this server gives, no script in the page, and nobody but a blog's iframe round it.
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors {}"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors {}"
 )
+# Each with its label, a hint, the least, the most, and a step.
 KNOBS = {
-    "num_samples": ("Texts", 1, 100, 1),
-    "length": ("Most tokens of a text", 1, 280, 1),
-    "temperature": ("Temperature", 0, 2, 0.05),
-    "top_p": ("Top p", 0.05, 1, 0.05),
-    "top_k": ("Top k", 0, 1000, 1),
+    "num_samples": ("Texts", "how many are written", 1, 100, 1),
+    "length": ("Length", "tokens, at the most", 1, 280, 1),
+    "temperature": ("Temperature", "higher is wilder", 0, 2, 0.05),
+    "top_p": ("Top p", "the likeliest, up to this share", 0.05, 1, 0.05),
+    "top_k": ("Top k", "of so many; 0: of all", 0, 1000, 1),
 }
+SENTIMENTS = {"positive": "+", "neutral": "=", "negative": "−"}
+AWAY = "the database does not answer: ask again in a moment"
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ def page_routes(desk: Desk, connect: Connect) -> APIRouter:
         loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
     there = sorted(desk.bots)
+    # In the addresses of the style and the scripts, or a browser would take old ones with a new page.
+    version = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(FOLDER.iterdir()))).hexdigest()[:8]
 
     @router.get("/")
     async def root() -> RedirectResponse:
@@ -83,7 +94,8 @@ def page_routes(desk: Desk, connect: Connect) -> APIRouter:
 
     async def look(chosen: list[str], query: QueryParams) -> View:
         """What the chosen bots say to the query, as far as it is known."""
-        given = {name: value for name, value in query.items() if name in ("prompt", *KNOBS) and value != ""}
+        kept = ("prompt", "majority", *KNOBS)
+        given = {name: value for name, value in query.items() if name in kept and value != ""}
         if not given.get("prompt", "").strip():
             return View(chosen, given, [])
         try:
@@ -98,30 +110,40 @@ def page_routes(desk: Desk, connect: Connect) -> APIRouter:
         """A bot's answer; the one that had begun when the page was loaded before, which is no other visit."""
         try:
             answer = desk.look(asked.bot, begun) if begun else None
-            return shape(asked.bot, answer or desk.ask(asked), asked.prompt)
+            return shape(asked.bot, answer or desk.ask(asked), asked.prompt, asked.majority)
         except MynahError as error:
-            return {"bot": asked.bot, "id": "", "state": "failed", "says": str(error), "texts": []}
+            why = str(error)
+        except psycopg.Error as error:
+            logger.warning("%s: %s", asked.bot, error)
+            why = AWAY
+        return {"bot": asked.bot, "id": "", "state": "failed", "says": why, "texts": []}
 
     def popular(chosen: Sequence[str]) -> list[str]:
-        with connect() as connection:
-            found = [prompts.suggest(connection, bot, "", POPULAR) for bot in chosen]
-        return list(dict.fromkeys(text for each in found for text in each))[:POPULAR]
+        try:
+            with connect() as connection:
+                found = [prompts.suggest(connection, bot, "", POPULAR) for bot in chosen]
+        except psycopg.Error as error:
+            logger.warning("%s", error)
+            return []
+        return list(dict.fromkeys(text for each in found for text in each))
 
     async def shown(view: View, action: str, base: str, embedded: bool) -> HTMLResponse:
         prompt = view.given.get("prompt", "")
-        examples = [
-            text.strip()
-            for bot in view.chosen
-            for text in desk.bots[bot].generate.prompts
-            if desk.bots[bot].generate.prompts != "mined" and text.strip()
-        ]
+        given = [desk.bots[bot].generate.prompts for bot in view.chosen]
+        own = [text.strip() for each in given if each != "mined" for text in each if text.strip()]
+        examples = list(dict.fromkeys(own))[:EXAMPLES]
+        known = {fold_spaces(text).lower() for text in examples}
+        often = [] if prompt else await asyncio.to_thread(popular, view.chosen)
 
-        def link(text: str) -> str:
-            chosen = [] if embedded else [("bot", bot) for bot in view.chosen]
-            rest = [(name, value) for name, value in view.given.items() if name != "prompt"]
-            return f"{action}?{urlencode([('prompt', text), *chosen, *rest])}"
+        fields = knobs(view.given)
+        turned = {str(knob["name"]): knob["value"] for knob in fields if str(knob["value"]) != str(knob["default"])}
+        if view.given.get("majority", "false").lower() != "false":
+            turned["majority"] = view.given["majority"].lower()
 
-        turned = knobs(view.given)
+        def link(text: str, path: str = action) -> str:
+            chosen = [("bot", bot) for bot in view.chosen] if path == "play" else []
+            return f"{path}?{urlencode([('prompt', text), *chosen, *turned.items()])}"
+
         begun = [("answer", f"{column['bot']}:{column['id']}") for column in view.columns if column["id"]]
         html = templates.get_template("play.html").render(
             prompt=prompt,
@@ -129,15 +151,19 @@ def page_routes(desk: Desk, connect: Connect) -> APIRouter:
             bots=[] if embedded else there,
             columns=view.columns,
             error=view.error,
-            knobs=turned,
-            turned=any(str(knob["value"]) != str(knob["default"]) for knob in turned),
-            examples=list(dict.fromkeys(examples))[:EXAMPLES],
-            popular=[] if prompt else await asyncio.to_thread(popular, view.chosen),
+            knobs=fields,
+            turned=turned,
+            signs=SENTIMENTS,
+            examples=examples,
+            popular=[text for text in often if text not in known][:POPULAR],
+            who=listed(view.chosen),
+            majority=turned.get("majority") == "true",
             link=link,
             again=f"{link(prompt)}&{urlencode(begun)}",
             action=action,
             base=base,
             embedded=embedded,
+            version=version,
         )
         headers = {
             "content-security-policy": CSP.format("*" if embedded else "'none'"),
@@ -159,17 +185,23 @@ def answers(given: Sequence[str]) -> dict[str, UUID]:
     return found
 
 
+def listed(names: Sequence[str]) -> str:
+    """As one says it: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def knobs(given: Mapping[str, str]) -> list[dict[str, Any]]:
     """The fields of a request beside the prompt, as the form shows them."""
     return [
         {
             "name": name,
             "label": label,
+            "hint": hint,
             "default": (default := getattr(Sampling(), name)),
             "value": given.get(name, default),
             "min": low,
             "max": high,
             "step": step,
         }
-        for name, (label, low, high, step) in KNOBS.items()
+        for name, (label, hint, low, high, step) in KNOBS.items()
     ]

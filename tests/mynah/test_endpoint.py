@@ -197,6 +197,13 @@ def streamed(server: Server, **keys: Any) -> list[tuple[int, str, str | None]]:
         return list(endpoint.stream(client, "demo", "So", Generate(**{"samples": 2, **keys})))
 
 
+def test_a_stream_that_is_cut_off_as_if_it_had_ended_is_none(server: Server) -> None:
+    status, body = events((0, " a", None))[:2]
+    server.script = [(status, body.removesuffix(b"data: [DONE]\n\n"))]
+    with pytest.raises(MynahError, match="broke off: its stream has no end"):
+        streamed(server)
+
+
 def test_texts_come_piece_by_piece(server: Server) -> None:
     server.script = [events((0, " a", None), (1, " b\ud800", None), (0, ".", "stop"), (1, "", "length"))]
     pieces = [(0, " a", None), (1, " b\ufffd", None), (0, ".", "stop"), (1, "", "length")]

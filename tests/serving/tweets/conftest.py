@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -15,11 +16,12 @@ import pytest
 import uvicorn
 
 from mynah.bot import Bot, FileSource, Judge
-from mynah.database import served
+from mynah.database import prompts, served
 from mynah.database.connection import Connection, connect
 from mynah.settings import Settings
 from serving.transport import listen
 from serving.tweets.app import application
+from serving.tweets.asked import Sampling
 from serving.tweets.desk import Desk
 from serving.tweets.server import connections
 from tests.scripted import Server, scripted
@@ -78,6 +80,15 @@ def two_bots(connection: Connection) -> dict[str, Bot]:
     return {name: Bot(name=name, sources={"none": source}, judge=Judge(min_words=3)) for name in ("left", "right")}
 
 
+def answered(connection: Connection, bot: str, prompt: str, texts: list[dict[str, Any]], model: str = MODEL) -> None:
+    """Let a bot have answered a prompt with these texts, the best first."""
+    sampling, holder = prompts.canonical(Sampling().model_dump()), uuid4()
+    asked = prompts.visit(connection, bot, prompt.lower(), sampling)
+    id = prompts.claim(connection, asked.prompt_id, model, sampling, holder)
+    assert id, f"{bot} has answered {prompt} already"
+    prompts.write(connection, id, holder, texts)
+
+
 @contextmanager
 def replica(settings: Settings, bots: dict[str, Bot]) -> Iterator[httpx.Client]:
     """The API on a port of its own."""
@@ -106,10 +117,11 @@ def api(settings: Settings, bots: dict[str, Bot]) -> Iterator[httpx.Client]:
 
 @dataclass(frozen=True)
 class Standing:
-    """An API, and the model server behind it."""
+    """An API, the model server behind it, and its Postgres."""
 
     api: httpx.Client
     model: Server
+    connection: Connection
 
 
 @pytest.fixture(scope="session")
@@ -119,10 +131,8 @@ def whole_session(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> It
     with psycopg.connect(postgres, autocommit=True) as admin, scripted() as model:
         admin.execute("CREATE DATABASE tweets TEMPLATE template")
         model.script = [answer]
-        with connect(url, home) as connection:
-            bots = two_bots(connection)
-        with replica(settings_of(home, url, model), bots) as client:
-            yield Standing(client, model)
+        with connect(url, home) as connection, replica(settings_of(home, url, model), two_bots(connection)) as client:
+            yield Standing(client, model, connection)
         admin.execute("DROP DATABASE tweets WITH (FORCE)")
 
 

@@ -5,16 +5,26 @@ import time
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from lxml import html
+from starlette.testclient import TestClient
 
 from mynah.bot import Bot
 from mynah.database.connection import Connection
 from mynah.settings import Settings
+from serving.tweets.app import application
+from serving.tweets.desk import Desk
+from serving.tweets.page import AWAY
 from tests.scripted import Server
-from tests.serving.tweets.conftest import Standing, answer, replica, said
+from tests.serving.tweets.conftest import Standing, answer, answered, replica, said
 
 BOTH = [("bot", "left"), ("bot", "right")]
+FELT = [
+    {"text": text, "language": "en", "sentiment": sentiment}
+    for text, sentiment in (("Felt good.", "positive"), ("Felt bad.", "negative"), ("Felt well.", "positive"))
+]
+SCRIPTS = ["static/play.js", "static/known.js"]
 
 
 def page(api: httpx.Client, path: str = "/play", status: int = 200, **query: Any) -> Any:
@@ -64,13 +74,16 @@ def test_the_texts_of_a_bot_in_cards(api: httpx.Client) -> None:
     assert texts(document) == ["Love is a fine thing to have.", "Love is old and new."]
     (column,) = document.cssselect("section")
     assert column.cssselect("h2")[0].text == "left"
-    assert column.cssselect(".phase")[0].text == "2 texts, the best first"
-    assert column.cssselect(".weight")[0].text == "29 of 280"
+    assert column.cssselect("[role=status]")[0].text == "2 texts, the best first"
+    assert column.cssselect(".weight")[0].text_content().strip() == "29 of 280"
+    assert not [button for button in column.cssselect("button") if not hidden(button)]
 
 
 def test_several_bots_side_by_side_and_what_one_lacks_in_words(api: httpx.Client) -> None:
     document = written(api, bot=["left", "right"], prompt="Love")
-    said_by = {column.get("data-bot"): column.cssselect(".phase")[0].text for column in document.cssselect("section")}
+    said_by = {
+        column.get("data-bot"): column.cssselect("[role=status]")[0].text for column in document.cssselect("section")
+    }
     assert said_by == {"left": "2 texts, the best first", "right": "right has no model yet: promote one"}
 
 
@@ -86,7 +99,7 @@ def test_a_link_restores_the_state(api: httpx.Client) -> None:
 def test_what_somebody_typed_is_no_html(api: httpx.Client, model: Server) -> None:
     model.script = [lambda body: said([" <b>is</b> & will be."]) if "prompt" in body else answer(body)]
     document = written(api, bot="left", prompt='"><script>alert(1)</script>', num_samples=1)
-    assert [script.get("src") for script in document.cssselect("script")] == ["static/play.js"]
+    assert [script.get("src").partition("?")[0] for script in document.cssselect("script")] == SCRIPTS
     assert document.cssselect("input[name=prompt]")[0].get("value") == '"><script>alert(1)</script>'
     assert texts(document) == ['"><script>alert(1)</script> <b>is</b> & will be.']
 
@@ -105,10 +118,55 @@ def test_a_mistake_is_told_beside_the_field(standing: Standing, query: dict[str,
     assert not document.cssselect("section")
 
 
+def shown(document: Any, selector: str) -> list[str]:
+    return [" ".join(node.text_content().split()) for node in document.cssselect(f"section {selector}")]
+
+
+def hidden(node: Any) -> bool:
+    return any(each.get("hidden") is not None for each in (node, *node.iterancestors()))
+
+
+def test_sentiments_in_sign_and_word_and_how_many_there_are(standing: Standing) -> None:
+    answered(standing.connection, "left", "Felt", FELT)
+    document = page(standing.api, bot="left", prompt="felt")
+    assert shown(document, ".card .sentiment") == ["+ positive", "− negative", "+ positive"]
+    assert shown(document, ".legend li") == ["+ 2 positive", "= 0 neutral", "− 1 negative"]
+    assert document.cssselect("section ol[lang=en]")
+    assert hidden(document.cssselect(".off")[0])
+    document = page(standing.api, bot="left", prompt="felt", majority="true")
+    assert shown(document, "[role=status]") == ["2 of 3 texts, those that sound positive, the best first"]
+    assert [card.get("data-place") for card in document.cssselect("section .card")] == ["0", "2"]
+    assert hidden(document.cssselect(".legend")[0])
+    assert document.cssselect("input[name=majority][checked]")
+    assert document.cssselect(".share a")[0].get("href") == "play?prompt=felt&bot=left&majority=true"
+    wrong = page(standing.api, status=400, bot="left", prompt="felt", majority="perhaps")
+    assert wrong.cssselect("[role=alert]")[0].text == "majority: 'perhaps' is not true or false"
+
+
+def test_why_there_is_no_sentiment(standing: Standing) -> None:
+    answered(standing.connection, "left", "Gefühlt", [{"text": "Gefühlt ist es kalt.", "language": "de"}])
+    document = page(standing.api, bot="left", prompt="gefühlt")
+    assert shown(document, ".off") == ["there is no measured sentiment for de"]
+    assert hidden(document.cssselect(".legend")[0])
+    assert document.cssselect("section ol[lang=de]")
+
+
+def test_without_postgres_the_page_says_so(bots: dict[str, Bot], settings: Settings) -> None:
+    def connect() -> Any:
+        return psycopg.connect("host=127.0.0.1 port=1")  # nobody listens there
+
+    desk = Desk(settings, bots, connect)
+    with TestClient(application(desk, connect)) as api:
+        document = page(api, bot="left", prompt="Love")
+        assert document.cssselect("section [role=status]")[0].text == AWAY
+        assert page(api, bot="left").cssselect("form")
+
+
 def test_prompts_to_try(settings: Settings, bots: dict[str, Bot], connection: Connection) -> None:
     generate = bots["left"].generate.model_copy(update={"prompts": ["Life is ", "", "Never "]})
     bots["left"] = bots["left"].model_copy(update={"generate": generate})
-    connection.execute("INSERT INTO prompts (bot, key, shown) VALUES ('left', 'why do cats', true)")
+    for key in ("why do cats", "never"):
+        connection.execute("INSERT INTO prompts (bot, key, shown) VALUES ('left', %s, true)", [key])
     with replica(settings, bots) as api:
         document = page(api, bot="left")
     links = {link.text: link.get("href") for link in document.cssselect("nav a")}
@@ -127,7 +185,8 @@ def test_nothing_comes_from_elsewhere_and_no_script_is_in_the_page(standing: Sta
     assert "unsafe" not in policy
     assert "set-cookie" not in found.headers
     assert not re.search(r"https?://|\son\w+=|\sstyle=|<style|javascript:", found.text)
-    for name, kind in (("play.css", "text/css"), ("play.js", "text/javascript")):
+    kinds = {"play.css": "text/css", "play.js": "text/javascript", "known.js": "text/javascript"}
+    for name, kind in (kinds | {"mynah.svg": "image/svg+xml"}).items():
         file = standing.api.get(f"/static/{name}")
         assert file.headers["content-type"].startswith(kind)
         assert not re.search(r"\beval\b|innerHTML|new Function", file.text)
@@ -138,7 +197,9 @@ def test_a_blog_may_frame_the_embedded_page_and_no_other(standing: Standing) -> 
     assert "frame-ancestors *" in found.headers["content-security-policy"]
     document = html.fromstring(found.text)
     assert document.cssselect("body.embedded form")[0].get("action") == "left"
-    assert document.cssselect("script")[0].get("src") == "../static/play.js"
+    assert [script.get("src").partition("?")[0] for script in document.cssselect("script")] == [
+        f"../{script}" for script in SCRIPTS
+    ]
     assert not document.cssselect("header, fieldset")
     assert standing.api.get("/embed/nobody").status_code == 404
 

@@ -70,7 +70,15 @@ def test_from_a_prompt_to_texts(
         found = httpx.get(f"{server.url}/tweets", params=asked, timeout=90)
         assert found.status_code == 200, (found.text, server.log.read_text())
         assert [text["text"] for text in found.json()["texts"]] == ["many hands make light work"]
-        assert "many hands make light work" in httpx.get(f"{server.url}/play", params=asked).text
+        page = httpx.get(f"{server.url}/play", params=asked)
+        assert "many hands make light work" in page.text
+        assert page.headers["content-encoding"] == "gzip"
+        fresh = {"prompt": "many heads", "length": 280, "num_samples": 40}
+        with httpx.stream("GET", f"{server.url}/tweets/stream", params=fresh, timeout=90) as stream:
+            assert stream.headers["content-encoding"] == "gzip"
+            first = json.loads(next(stream.iter_lines()))
+            # It comes line by line, though compressed: this one did not wait for the last.
+            assert httpx.get(f"{server.url}/tweets/{first['id']}").status_code == 202
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(30) == 0, server.log.read_text()
 
