@@ -265,6 +265,23 @@ def test_who_waits_for_what_another_let_go_of_is_answered(
         assert ask(other).status_code == 200
 
 
+def test_nobody_wakes_a_server_for_who_has_stopped(
+    settings: Settings, bots: dict[str, Bot], connection: Connection
+) -> None:
+    asleep = bots["left"].model_copy(update={"serve": Serve(replicas=0)})
+    with replica(replace(settings, endpoint="http://127.0.0.1:1"), {"left": asleep}) as api:
+        asked = ask(api, wait=1)
+        assert (asked.status_code, asked.json()["phase"]) == (202, "waking the model")
+        assert connection.execute("SELECT bot FROM wanted").fetchall() == [("left",)]
+        where = f"/tweets/{asked.json()['id']}"
+        api.post(f"{where}/stop")
+        give_up = time.monotonic() + 10
+        while (found := api.get(where)).status_code == 202:
+            assert time.monotonic() < give_up
+        assert found.json()["error"] == "nobody waits for it any more"
+        assert connection.execute("SELECT bot FROM wanted").fetchall() == []
+
+
 def test_a_bot_without_a_server_answers_what_it_knows(
     settings: Settings, bots: dict[str, Bot], model: Server, connection: Connection
 ) -> None:
