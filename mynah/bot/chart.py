@@ -98,6 +98,9 @@ class Play(Part):
     service: Service
     ingress: Ingress
     callers: list[dict[str, Any]]
+    requests_per_minute: int = Field(ge=0)
+    prompts_per_minute: int = Field(ge=0)
+    proxies: list[str]
     node_selector: dict[str, str]
     tolerations: list[dict[str, Any]]
 

@@ -36,6 +36,7 @@ from tests.serving.tweets.conftest import MODEL, answered
 ROUNDS = int(os.environ.get("MYNAH_BENCH_ROUNDS", "3"))
 SECONDS = float(os.environ.get("MYNAH_BENCH_SECONDS", "30"))
 BOT, PROMPTS, TEXTS, RATE = "parrot", 100, 20, 200
+ANY_NUMBER = ("--requests-per-minute", "0", "--prompts-per-minute", "0")
 FILE = """\
 bots:
   parrot:
@@ -79,7 +80,9 @@ def playing(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
     """`mynah play`; its address, and its process."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with running(["mynah", "play", BOT, "--port", str(port), "--quiet"], url, "/health/ready", settings) as process:
+    with running(
+        ["mynah", "play", BOT, "--port", str(port), "--quiet", *ANY_NUMBER], url, "/health/ready", settings
+    ) as process:
         yield url, process
 
 

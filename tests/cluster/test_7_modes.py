@@ -15,7 +15,8 @@ from tests.cluster.players import play, playing
 from tests.cluster.rollouts import BETTER, asking, copy
 
 POOL = {"main": {"replicas": 1, "cpu": "100m", "memoryGb": 2}}
-PLAY = ("--set", "play.enabled=true,play.replicas=2")
+# A hundred people of one address, who ask again and again, are more than one address may.
+PLAY = ("--set", "play.enabled=true,play.replicas=2,play.requestsPerMinute=0")
 ON = ("--on", "kubernetes")
 KNOWN = "A known prompt"
 Switch = Callable[..., None]
