@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from hypothesis import settings
-from psycopg import sql
 
 from mynah.database.connection import Connection, connect, reach
 from mynah.database.migrations import migrate
+from tests.postgres import database
 
 REPO = Path(__file__).parent.parent
 DAY, NEAR = 86_400, 310  # seconds; a service's day may begin five minutes before ours, or after
@@ -58,11 +58,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def database_url(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """Address of a fresh, migrated database."""
-    name = f"test_{abs(hash(request.node.nodeid))}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template").format(sql.Identifier(name)))
-        yield psycopg.conninfo.make_conninfo(postgres, dbname=name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with database(postgres, f"test_{abs(hash(request.node.nodeid))}") as address:
+        yield address
 
 
 @pytest.fixture

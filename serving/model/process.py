@@ -236,8 +236,8 @@ class Batch:
 
     def _decoded(self, texts: list[list[int]]) -> list[str]:
         """What tokens say. All in one call: it costs as much for twenty texts as for one."""
-        if not texts or self.decodes_ragged:
-            return list(self.tokenizer.decode(texts)) if texts else []
+        if texts and self.decodes_ragged:
+            return list(self.tokenizer.decode(texts))
         return [self.tokenizer.decode(ids) for ids in texts]
 
     def _read(self, text: _Text) -> str | None:

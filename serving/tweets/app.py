@@ -37,16 +37,14 @@ from mynah.database.prompts import Answer
 from mynah.errors import MynahError
 from serving.tweets.allowance import Spent, refusal
 from serving.tweets.asked import Asked, Sampling, Wrong, check_characters, read, truth
-from serving.tweets.desk import Busy, Connect, Desk, NoModel
+from serving.tweets.desk import COME_AGAIN, LOOK, Busy, Connect, Desk, NoModel
 from serving.tweets.page import FOLDER, page_routes
 from serving.tweets.told import shape
 
 logger = logging.getLogger("serving")
 
-LOOK = 0.2  # seconds between two looks at an answer that is being written
 HOLD = 10.0  # seconds that a request is held for it, unless it says otherwise
 LONGEST_HOLD = 45.0  # seconds: a server that ends gives what runs 54 (serving.transport), many proxies 60
-COME_AGAIN = 2  # seconds after which to ask again, of what is not written yet
 MOST_INSTANCES = 16  # prompts of one V1 request
 SUGGESTIONS = 8
 UNBUFFERED = {"cache-control": "no-store", "x-accel-buffering": "no"}  # the second is nginx's

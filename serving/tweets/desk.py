@@ -33,6 +33,8 @@ logger = logging.getLogger("serving")
 WRITERS = 4  # answers that one replica writes at a time; the others wait their turn
 QUEUE = 200  # answers that are written or wait here, from which on no more are begun
 TELL = 0.5  # seconds between two renewals of a claim
+LOOK = 0.2  # seconds between two looks of whoever waits for an answer that is being written
+COME_AGAIN = 2  # seconds after which to ask again, of what is not written yet
 
 Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -53,11 +55,11 @@ class Desk:
     """Answers for some bots."""
 
     def __init__(
-        self, settings: Settings, bots: Mapping[str, Bot], connect: Connect, begin: Callable[[], None] = lambda: None
+        self, settings: Settings, bots: Mapping[str, Bot], connect: Connect, allow: Callable[[], None] = lambda: None
     ) -> None:
-        """`connect` lends a connection for a moment; `begin` is called before an answer is written, and may refuse."""
+        """`connect` lends a connection for a moment; `allow` is called before an answer is written, and may refuse."""
         self.bots = bots
-        self._begin_one = begin
+        self._allow = allow
         self._settings = settings
         self._connect = connect
         self._holder = uuid4()
@@ -73,7 +75,7 @@ class Desk:
         """The answer as it is now; where there is none, this process begins to write it.
 
         What an operator asks is no visit, and is suggested to others. Raises NoModel where nobody can write it, Busy,
-        and what `begin` raises.
+        and what `allow` raises.
         """
         sampling = canonical(asked.sampling.model_dump())
         with self._connect() as connection:
@@ -88,7 +90,7 @@ class Desk:
             if len(self._claims) >= QUEUE:
                 raise Busy(f"{len(self._claims)} answers are written or wait: ask again in a moment")
             if not found.answer or (found.answer.state == "failed" and found.answer.why != prompts.LEFT):
-                self._begin_one()
+                self._allow()
             id = prompts.claim(connection, found.prompt_id, found.model, sampling, self._holder)
             if id:
                 self._begin(id, asked, found.model)

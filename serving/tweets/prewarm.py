@@ -11,11 +11,8 @@ from mynah.errors import MynahError, UsageError
 from mynah.progress import track
 from mynah.settings import Settings
 from serving.tweets.asked import Asked, Wrong, read
-from serving.tweets.desk import WRITERS, Busy, Desk
+from serving.tweets.desk import COME_AGAIN, LOOK, WRITERS, Busy, Desk
 from serving.tweets.server import connections
-
-LOOK = 0.2  # seconds between two looks at an answer that is being written
-AGAIN = 2.0  # seconds after which a busy desk is asked again
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def answered(desk: Desk, asked: Asked) -> tuple[Answer, bool]:
             answer = desk.ask(asked, by_operator=True)
             break
         except Busy:
-            time.sleep(AGAIN)
+            time.sleep(COME_AGAIN)
     new = answer.state == "writing"
     while answer.state == "writing":
         time.sleep(LOOK)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -12,6 +11,7 @@ from mynah.bot import Bot
 from mynah.bucket import Bucket, new_id
 from mynah.document import Document, pack
 from mynah.settings import Settings
+from tests.postgres import database
 
 SENTENCES = [
     f"{who} {does} {what}."
@@ -65,11 +65,8 @@ def write_dataset() -> Callable[..., str]:
 @pytest.fixture(scope="module")
 def module_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """Address of a migrated database for all tests of a module."""
-    name = request.module.__name__.rpartition(".")[2]
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template")
-        yield psycopg.conninfo.make_conninfo(postgres, dbname=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with database(postgres, request.module.__name__.rpartition(".")[2]) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

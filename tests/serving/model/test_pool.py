@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import openai
 import psutil
-import psycopg
 import pytest
 
 from mynah.database import served
@@ -23,6 +22,7 @@ from mynah.settings import Settings
 from serving.model.current import Current
 from serving.model.errors import RequestError
 from serving.model.pool import LOOK
+from tests import postgres as databases
 from tests.serving.model.conftest import ENDLESS, GREEDY, MODEL_ID, NAME, UNTRAINED_ID, Server, started
 from tests.serving.model.kserve_client import ask
 
@@ -34,10 +34,8 @@ ASKED = {**GREEDY, "max_tokens": 8}
 
 @pytest.fixture(scope="module")
 def address(postgres: str) -> Iterator[str]:
-    with psycopg.connect(postgres, autocommit=True) as server:
-        server.execute("CREATE DATABASE pool TEMPLATE template")
-        yield psycopg.conninfo.make_conninfo(postgres, dbname="pool")
-        server.execute("DROP DATABASE pool WITH (FORCE)")
+    with databases.database(postgres, "pool") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

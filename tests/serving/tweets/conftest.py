@@ -1,9 +1,10 @@
 """The tweet API in front of a model server that says what a test wants, with a real Postgres."""
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +12,23 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
-import uvicorn
 
 from mynah.bot import Bot, FileSource, Judge
 from mynah.database import prompts, served
 from mynah.database.connection import Connection, connect
 from mynah.settings import Settings
-from serving.transport import listen
+from serving import transport
+from serving.tweets.allowance import Allowance, Counted
 from serving.tweets.app import application
 from serving.tweets.asked import Sampling
 from serving.tweets.desk import Desk
 from serving.tweets.server import connections
+from tests.postgres import database
 from tests.scripted import Server, scripted
 
 MODEL = "20260101T000000-a"
+ANY_NUMBER = Allowance(0, 0)
 TEXTS = (
     " is a fine thing to have.",
     " See example.com now.",
@@ -90,16 +92,20 @@ def answered(connection: Connection, bot: str, prompt: str, texts: list[dict[str
 
 
 @contextmanager
-def replica(settings: Settings, bots: dict[str, Bot]) -> Iterator[httpx.Client]:
+def replica(
+    settings: Settings,
+    bots: dict[str, Bot],
+    allowance: Allowance = ANY_NUMBER,
+    proxies: Sequence[str] = (),
+) -> Iterator[httpx.Client]:
     """The API on a port of its own."""
     with ExitStack() as stack:
         pool = stack.enter_context(connections(settings))
-        desk = Desk(settings, bots, pool.connection)
+        desk = Desk(settings, bots, pool.connection, allowance.prompt)
         stack.callback(desk.stop)
-        listener = listen("127.0.0.1", 0)
-        config = uvicorn.Config(application(desk, pool.connection), log_config=None, access_log=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        listener = transport.listen("127.0.0.1", 0)
+        server = transport.Server(Counted(application(desk, pool.connection), allowance), proxies)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
         thread.start()
         try:
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -126,14 +132,11 @@ class Standing:
 
 @pytest.fixture(scope="session")
 def whole_session(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    url = psycopg.conninfo.make_conninfo(postgres, dbname="tweets")
     home = tmp_path_factory.mktemp("home")
-    with psycopg.connect(postgres, autocommit=True) as admin, scripted() as model:
-        admin.execute("CREATE DATABASE tweets TEMPLATE template")
+    with database(postgres, "tweets") as url, scripted() as model:
         model.script = [answer]
         with connect(url, home) as connection, replica(settings_of(home, url, model), two_bots(connection)) as client:
             yield Standing(client, model, connection)
-        admin.execute("DROP DATABASE tweets WITH (FORCE)")
 
 
 @pytest.fixture

@@ -1,47 +1,16 @@
 """How much one address may ask: the real API behind real proxies' headers."""
 
-import asyncio
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-
 import httpx
 import pytest
-from starlette.types import ASGIApp
 
 from mynah.bot import Bot
 from mynah.settings import Settings
-from serving.transport import Server, listen
-from serving.tweets.allowance import Allowance, Counted, Spent, network
-from serving.tweets.app import application
-from serving.tweets.desk import Desk
-from serving.tweets.server import connections
-
-
-@contextmanager
-def limited(
-    settings: Settings, bots: dict[str, Bot], allowance: Allowance, proxies: Sequence[str] = ()
-) -> Iterator[httpx.Client]:
-    """The API, as `mynah play` puts it together, on a port of its own."""
-    with ExitStack() as stack:
-        pool = stack.enter_context(connections(settings))
-        desk = Desk(settings, bots, pool.connection, allowance.prompt)
-        stack.callback(desk.stop)
-        app: ASGIApp = Counted(application(desk, pool.connection), allowance)
-        listener = listen("127.0.0.1", 0)
-        server = Server(app, proxies)
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-        thread.start()
-        try:
-            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            yield stack.enter_context(httpx.Client(base_url=address, timeout=30))
-        finally:
-            server.should_exit = True
-            thread.join()
+from serving.tweets.allowance import Allowance, Spent, network
+from tests.serving.tweets.conftest import replica
 
 
 def test_new_prompts_are_counted_apart_from_known_ones(settings: Settings, bots: dict[str, Bot]) -> None:
-    with limited(settings, bots, Allowance(0, 2)) as api:
+    with replica(settings, bots, Allowance(0, 2)) as api:
 
         def ask(prompt: str) -> httpx.Response:
             return api.get("/tweets", params={"bot": "left", "prompt": prompt})
@@ -58,7 +27,7 @@ def test_new_prompts_are_counted_apart_from_known_ones(settings: Settings, bots:
 def test_requests_are_counted_by_the_address_that_a_trusted_proxy_names(
     settings: Settings, bots: dict[str, Bot]
 ) -> None:
-    with limited(settings, bots, Allowance(2, 0), ["127.0.0.0/8"]) as api:
+    with replica(settings, bots, Allowance(2, 0), ["127.0.0.0/8"]) as api:
 
         def ask(forwarded: str) -> int:
             return api.get("/bots", headers={"x-forwarded-for": forwarded}).status_code
@@ -72,7 +41,7 @@ def test_requests_are_counted_by_the_address_that_a_trusted_proxy_names(
 
 
 def test_without_a_trusted_proxy_nobody_chooses_an_address(settings: Settings, bots: dict[str, Bot]) -> None:
-    with limited(settings, bots, Allowance(2, 0)) as api:
+    with replica(settings, bots, Allowance(2, 0)) as api:
         asked = [api.get("/bots", headers={"x-forwarded-for": f"192.0.2.{one}"}).status_code for one in range(3)]
         assert asked == [200, 200, 429]
 

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
@@ -20,6 +19,7 @@ from mynah.bot import Generate
 from mynah.database import served
 from mynah.database.connection import Connection, connect
 from tests.loopback import served_by
+from tests.postgres import database
 from tests.scripted import Server, scripted
 from tests.serving.tweets import browser as programs
 from tests.serving.tweets.conftest import MODEL, answered, replica, said, settings_of, two_bots
@@ -62,10 +62,8 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def whole_stage(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    url = psycopg.conninfo.make_conninfo(postgres, dbname="browser")
     home = tmp_path_factory.mktemp("home")
-    with psycopg.connect(postgres, autocommit=True) as admin, scripted() as model:
-        admin.execute("CREATE DATABASE browser TEMPLATE template")
+    with database(postgres, "browser") as url, scripted() as model:
         model.script = [answer]
         with connect(url, home) as connection:
             bots = two_bots(connection)
@@ -74,7 +72,6 @@ def whole_stage(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
             served.carry_out(connection, served.ask(connection, "right", MODEL, "a test").id)
             with replica(settings_of(home, url, model), bots) as client:
                 yield Stage(str(client.base_url), model, connection, threading.Event())
-        admin.execute("DROP DATABASE browser WITH (FORCE)")
 
 
 @pytest.fixture
