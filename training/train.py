@@ -21,7 +21,7 @@ from training.lease import HeldError, Lease, taken
 from training.phases import Phases, table, timed
 
 # Raised when a key or the training changes its meaning or default, so that models are trained anew.
-VERSION = 1
+VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Of the generate section, what the published model folder holds as its defaults.
