@@ -253,6 +253,55 @@ def _place(
         yield loaded, settings.bucket, connection, place
 
 
+@click.command(epilog="Example: mynah runs fortune")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many are shown.")
+@verb
+def runs(bot: str, overrides: tuple[str, ...], as_json: bool, limit: int) -> None:
+    """The bot's trainings, the newest first, wherever they run: number, state, losses, time, cost."""
+    from jobs.runs import list_runs
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(list_runs(connection, loaded.name, limit), as_json)
+
+
+@click.command(epilog="Examples: mynah logs fortune · mynah logs fortune 3 --follow")
+@verb
+@click.argument("run", required=False)
+@click.option("--follow", is_flag=True, help="Go on until the run ends. Ctrl-C detaches, and the run goes on.")
+def logs(bot: str, overrides: tuple[str, ...], as_json: bool, run: str | None, follow: bool) -> None:
+    """What a training said, on this machine or another. RUN is its number or id; without it, the newest.
+
+    --json prints a JSON object per line.
+    """
+    import json
+    import sys
+
+    from jobs import runs
+
+    loaded, settings = load(bot, overrides)
+    try:
+        for line in runs.follow(settings, loaded.name, run, follow):
+            said = {"at": line.at.isoformat(), "line": line.line}
+            print(json.dumps(said, ensure_ascii=False) if as_json else line.line, flush=True)
+    except KeyboardInterrupt:
+        print(f"detached, and the run goes on: `mynah logs {loaded.name} --follow` attaches again", file=sys.stderr)
+
+
+@click.command(epilog="Examples: mynah stop fortune · mynah stop fortune 3")
+@verb
+@click.argument("run", required=False)
+def stop(bot: str, overrides: tuple[str, ...], as_json: bool, run: str | None) -> None:
+    """Stop a training, on this machine or another. RUN is its number or id; without it, the newest.
+
+    Its last checkpoint is kept, and the same verb that began it goes on from there.
+    """
+    from jobs.runs import stop
+
+    loaded, settings = load(bot, overrides)
+    show(stop(settings, loaded.name, run), as_json)
+
+
 @click.command(epilog="Example: mynah status fortune")
 @click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
 @verb
