@@ -30,6 +30,7 @@ VERBS = (
         "status",
     ),
     "x-simulator",
+    "mastodon-simulator",
 )
 BOT = """\
 bots:
