@@ -17,9 +17,14 @@ def mastodon_length(text: str, link: int = MASTODON_LINK) -> int:
     """
     total = position = 0
     for start, end in web_links(text):
-        total += graphemes(_REMOTE.sub(r"@\1", text[position:start])) + link
+        total += graphemes(local_names(text[position:start])) + link
         position = end
-    return total + graphemes(_REMOTE.sub(r"@\1", text[position:]))
+    return total + graphemes(local_names(text[position:]))
+
+
+def local_names(text: str) -> str:
+    """The text with @name for @name@host, as Mastodon shows and counts it."""
+    return str(_REMOTE.sub(r"@\1", text))
 
 
 def graphemes(text: str) -> int:
