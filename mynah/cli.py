@@ -39,6 +39,7 @@ VERBS = {
     "status": ("jobs.verbs:status", "Where the loop stands."),
     "migrate": ("jobs.verbs:migrate", "Make the tables in a Postgres server of your own."),
     "x-simulator": ("simulators.verbs:x_simulator", "A stand-in for X's API to try a bot with."),
+    "mastodon-simulator": ("simulators.verbs:mastodon_simulator", "A stand-in for a server of Mastodon to post to."),
 }
 HIDDEN = {
     "prepare": "jobs.verbs:prepare",

@@ -33,6 +33,7 @@ VERBS = (
         "status",
     ),
     "x-simulator",
+    "mastodon-simulator",
 )
 BOT = """\
 bots:
