@@ -13,6 +13,7 @@ from pyarrow import fs
 from ray.train import Checkpoint, CheckpointUploadMode
 
 from mynah.bucket import Bucket
+from training.lora import save_whole
 from training.progress_board import Job
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ def save(
             # Some bases' own cannot be saved, and publishing writes the bot's.
             finished[0].generation_config = GenerationConfig()
         with tempfile.TemporaryDirectory() as folder:
-            for part in finished or ():
-                part.save_pretrained(path if job.bucket.is_local else folder)
+            if finished:
+                model, tokenizer = finished
+                save_whole(model, Path(path if job.bucket.is_local else folder))
+                tokenizer.save_pretrained(path if job.bucket.is_local else folder)
             if not job.bucket.is_local:
                 local = fs.LocalFileSystem()
                 fs.copy_files(folder, path, source_filesystem=local, destination_filesystem=filesystem)

@@ -131,7 +131,11 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
     assert began == f"run 1 of bird, {id}"
     assert first.startswith("starting 2 workers, ")
     assert second.startswith("training bird: 60 steps, ")
-    assert {line.split(":")[0] for line in progress} == {"training"}
+    said = "\n".join(progress)
+    assert re.search(r"^the untuned model writes:\n  .*\n(.*\n)*after step 60 it writes:\n  ", said, re.MULTILINE)
+    assert re.search(
+        r"^    step +loss +dev loss +learning rate\n +0 +10\.\d+\n +20 +\d+\.\d+ +\d+\.\d+ +2\..*\n", said, re.M
+    )
     assert last == "exporting and publishing the model"
 
     # The same work is not done twice: it is found, and the plot comes along to another machine.
