@@ -24,6 +24,8 @@ VERBS = (
         "runs",
         "logs",
         "stop",
+        "compare",
+        "push",
         "serve",
         "generate",
         "curate",
