@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,11 +29,7 @@ def session(seconds: float = 7200, name: str = "a", **more: Any) -> dict[str, An
 
 
 @pytest.fixture
-def sessions(
-    scripted: Scripted, database_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Sessions]:
-    home = tmp_path_factory.mktemp("home")
-
+def sessions(scripted: Scripted, database_url: str, tmp_path: Path) -> Callable[..., Sessions]:
     def open_sessions(password: str = "right", handle: str = "a.test") -> Sessions:
         return Sessions(
             scripted.host, handle, password, "BLUESKY_APP_PASSWORD", lambda: connect(database_url, tmp_path)
