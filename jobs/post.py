@@ -15,7 +15,7 @@ import psycopg
 from cronsim import CronSim
 
 from jobs.accounts import Account, Duplicate, Posted, Published, Refused, Unavailable, Unknown
-from jobs.settle import record, settle_claimed, settle_unknown
+from jobs.settle import find, record, settle_claimed, settle_unknown
 from mynah.bot import Bot
 from mynah.bot.post import Posting
 from mynah.database import posts
@@ -135,13 +135,22 @@ class _Poster:
 
     def claim(self, verdict: str, slot: datetime | None) -> Post | None:
         """The next row that may be posted. Others are refused: an edit or a changed bot file may have made them so."""
-        while row := posts.claim(self.connection, self.bot.name, self.name, slot):
-            rejection = may_post(row.text, self.bot.judge)
+        while row := self.claim_any(slot):
+            rejection = may_post(row.text, self.bot.judge) or self.account.long(row.text)
             if rejection is None:
                 return row
             posts.refuse(self.connection, row.id, rejection.reason)
             self.note(f"tweet {row.tweet_id} {verdict}: {rejection.words}")
         return None
+
+    def claim_any(self, slot: datetime | None) -> Post | None:
+        """The claim is committed with what the call will send."""
+        with self.connection.transaction():
+            row = posts.claim(self.connection, self.bot.name, self.name, slot)
+            record = self.account.record(row) if row else None
+            if row and record is not None:
+                posts.keep(self.connection, row.id, record)
+        return replace(row, record=record) if row else None
 
     def send(self, row: Post) -> Result:
         found = None
@@ -174,7 +183,7 @@ class _Poster:
     def look(self, row: Post) -> Published | None:
         for _ in range(LOOKS):
             time.sleep(self.pause)
-            if found := self.account.find(row):
+            if found := find(self.account, row):
                 return found
         return None
 

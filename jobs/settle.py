@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from jobs.accounts import Account, Published
+from jobs.accounts import Account, Posted, Published
 from mynah.database import posts
 from mynah.database.connection import Connection
 from mynah.database.posts import Post
@@ -47,6 +47,34 @@ def record(connection: Connection, account: Account, row: Post, found: Published
     return None
 
 
+def find(account: Account, row: Post) -> Published | None:
+    """The account's own post of this row. Raises MynahError where it cannot be told."""
+    if account.idempotent:
+        outcome = account.post(row)
+        if isinstance(outcome, Posted):
+            return outcome.published
+        raise MynahError(outcome.reason)
+    doubtful, cursor, size = None, None, account.page_size[0]
+    while True:
+        page = account.own_posts(row.claimed_at, None, size, cursor)
+        for shown in page.shown:
+            match account.same(row, shown):
+                case True:
+                    return shown.published
+                case None:
+                    doubtful = shown.published.url
+        if page.problem:
+            raise MynahError(page.problem)
+        if page.cursor is None:
+            break
+        cursor, size = page.cursor, min(2 * size, account.page_size[1])
+    if doubtful:
+        raise MynahError(
+            f"tweet {row.tweet_id} and {doubtful} differ in nothing but their links: compare them yourself"
+        )
+    return None
+
+
 def settle_claimed(
     connection: Connection, account: Account, bot: str, name: str, note: Callable[[str], None]
 ) -> Settled:
@@ -60,7 +88,7 @@ def settle_claimed(
     for row in posts.claimed(connection, bot, name, timedelta(0)):
         who = f"tweet {row.tweet_id}, left by a poster that was killed,"
         try:
-            found = account.find(row)
+            found = find(account, row)
         except MynahError as error:
             if now - row.claimed_at < ASK_FOR:
                 failed = failed or error
@@ -89,7 +117,7 @@ def settle_unknown(connection: Connection, account: Account, bot: str, name: str
     failures = 0
     for row in random.sample(rows, min(len(rows), ASK_ABOUT)):  # by chance, so that each has its turn
         try:
-            found = account.find(row)
+            found = find(account, row)
         except MynahError as error:
             note(f"tweet {row.tweet_id} stays unknown: {error}")
             failures += 1

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from jobs.kubernetes.submit import Remote
     from jobs.place import Place
     from mynah.bot import Bot
-    from mynah.bucket import Bucket
     from mynah.database.connection import Connection
+    from mynah.recitation import Copied
+    from mynah.settings import Settings
 
 
 @click.command(epilog="Example: mynah run bots/fortune.yaml --again train")
@@ -105,7 +106,9 @@ def post(
     epilog="Examples: mynah promote fortune · mynah promote fortune 20261121T062141-0aba1d82 · "
     "mynah promote fortune --on kubernetes"
 )
-@click.option("--force", is_flag=True, help="Promote it though its dev loss is no better, or was not compared.")
+@click.option(
+    "--force", is_flag=True, help="Promote it though its dev loss is no better or not compared, or it recites."
+)
 @on_kubernetes
 @verb
 @click.argument("model", required=False)
@@ -120,17 +123,23 @@ def promote(
 ) -> None:
     """Judge MODEL (or the newest), and make it the bot's current one if it is good.
 
-    It is asked on a server of its own. The current model stays where the new one is no good.
+    It is asked on a server of its own: whether it errs, how fast it is, and how much of what it was trained on it
+    recites. The current model stays where the new one is no good.
     """
     from jobs.promote import promote
+    from mynah.trained_on import copied_from
 
     cluster = _cluster(on, namespace)
     if cluster and not cluster.inside:
         arguments = [*([model] if model else []), *(["--force"] if force else [])]
         show(_submit(cluster, "promote", bot, overrides, arguments), as_json)
         return
-    with _place(bot, overrides, cluster) as (loaded, bucket, connection, place):
-        show(promote(loaded, bucket, connection, place, model, force), as_json)
+    with _place(bot, overrides, cluster) as (loaded, settings, connection, place):
+
+        def copied(model: str) -> "Copied":
+            return copied_from(settings, loaded.name, model)
+
+        show(promote(loaded, settings.bucket, connection, place, model, force, copied), as_json)
 
 
 @click.command(epilog="Examples: mynah rollback fortune · mynah rollback fortune --on kubernetes")
@@ -144,8 +153,8 @@ def rollback(bot: str, overrides: tuple[str, ...], as_json: bool, on: str | None
     if cluster and not cluster.inside:
         show(_submit(cluster, "rollback", bot, overrides, []), as_json)
         return
-    with _place(bot, overrides, cluster) as (loaded, bucket, connection, place):
-        show(rollback(loaded, bucket, connection, place), as_json)
+    with _place(bot, overrides, cluster) as (loaded, settings, connection, place):
+        show(rollback(loaded, settings.bucket, connection, place), as_json)
 
 
 def _cluster(on: str | None, namespace: str | None) -> "Cluster | None":
@@ -173,7 +182,7 @@ def _submit(cluster: "Cluster", verb: str, bot: str, overrides: tuple[str, ...],
 @contextmanager
 def _place(
     bot: str, overrides: tuple[str, ...], cluster: "Cluster | None"
-) -> "Iterator[tuple[Bot, Bucket, Connection, Place]]":
+) -> "Iterator[tuple[Bot, Settings, Connection, Place]]":
     """The bot, and where its model is served: in the cluster, or on this machine."""
     from jobs.place import Pool, ThisMachine
     from mynah.database.wanted import wanted
@@ -189,7 +198,56 @@ def _place(
             if loaded.serve.sleeps:  # it is asked, and seen to come up with the new model
                 server.enter_context(wanted(settings.connect, loaded.name, "promote"))
             place = InferenceService(cluster, loaded, settings.bucket, settings.api_keys)
-        yield loaded, settings.bucket, connection, place
+        yield loaded, settings, connection, place
+
+
+@click.command(epilog="Example: mynah runs fortune")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many are shown.")
+@verb
+def runs(bot: str, overrides: tuple[str, ...], as_json: bool, limit: int) -> None:
+    """The bot's trainings, the newest first, wherever they run: number, state, losses, time, cost."""
+    from jobs.runs import list_runs
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(list_runs(connection, loaded.name, limit), as_json)
+
+
+@click.command(epilog="Examples: mynah logs fortune · mynah logs fortune 3 --follow")
+@verb
+@click.argument("run", required=False)
+@click.option("--follow", is_flag=True, help="Go on until the run ends. Ctrl-C detaches, and the run goes on.")
+def logs(bot: str, overrides: tuple[str, ...], as_json: bool, run: str | None, follow: bool) -> None:
+    """What a training said, on this machine or another. RUN is its number or id; without it, the newest.
+
+    --json prints a JSON object per line.
+    """
+    import json
+    import sys
+
+    from jobs import runs
+
+    loaded, settings = load(bot, overrides)
+    try:
+        for line in runs.follow(settings, loaded.name, run, follow):
+            said = {"at": line.at.isoformat(), "line": line.line}
+            print(json.dumps(said, ensure_ascii=False) if as_json else line.line, flush=True)
+    except KeyboardInterrupt:
+        print(f"detached, and the run goes on: `mynah logs {loaded.name} --follow` attaches again", file=sys.stderr)
+
+
+@click.command(epilog="Examples: mynah stop fortune · mynah stop fortune 3")
+@verb
+@click.argument("run", required=False)
+def stop(bot: str, overrides: tuple[str, ...], as_json: bool, run: str | None) -> None:
+    """Stop a training, on this machine or another. RUN is its number or id; without it, the newest.
+
+    Its last checkpoint is kept, and the same verb that began it goes on from there.
+    """
+    from jobs.runs import stop
+
+    loaded, settings = load(bot, overrides)
+    show(stop(settings, loaded.name, run), as_json)
 
 
 @click.command(epilog="Example: mynah status fortune")

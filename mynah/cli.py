@@ -24,6 +24,9 @@ VERBS = {
     "clean": ("scrapers.verbs:clean", "Show what the rules of cleaning do to what was scraped."),
     "dataset": ("training.verbs:dataset", "Clean and deduplicate what was scraped."),
     "train": ("training.verbs:train", "Fine-tune the base model and publish it."),
+    "runs": ("jobs.verbs:runs", "The bot's trainings: number, state, losses, time, cost."),
+    "logs": ("jobs.verbs:logs", "What a training says; attach to it and detach from it."),
+    "stop": ("jobs.verbs:stop", "Stop a training; its checkpoint is kept."),
     "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
@@ -37,6 +40,7 @@ VERBS = {
     "status": ("jobs.verbs:status", "Where the loop stands."),
     "migrate": ("jobs.verbs:migrate", "Make the tables in a Postgres server of your own."),
     "x-simulator": ("simulators.verbs:x_simulator", "A stand-in for X's API to try a bot with."),
+    "mastodon-simulator": ("simulators.verbs:mastodon_simulator", "A stand-in for a server of Mastodon to post to."),
 }
 HIDDEN = {
     "prepare": "jobs.verbs:prepare",

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from mynah.bot.section import Cron, Scheduled, Unit
 
 
@@ -10,6 +12,9 @@ class Posting(Scheduled):
 
     schedule: Cron = "0 */3 * * *"
     """When a text is posted: minute, hour, day of month, month, day of week."""
+    settle_minutes: Annotated[float, Unit("minutes")] = Field(default=10, ge=0)
+    """How long a post may take to show on the account. What is not there after that was not posted, and may be posted
+    again. An outbox shows it at once."""
 
 
 class Post(Posting):

@@ -44,3 +44,5 @@ class Train(Section):
     """Ray Train workers, which share the work. On CPUs they split the cores; on GPUs each takes one GPU."""
     seed: Annotated[int, Unit("number")] = 0
     """Seed of the data's order and of dropout."""
+    price_per_hour: Annotated[float | None, Unit("US dollars per hour and worker")] = Field(default=None, ge=0)
+    """What an hour of a worker's machine or GPU costs, for the cost of a training that `mynah runs` shows."""

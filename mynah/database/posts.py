@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from mynah.database.connection import Connection, rows_of
 
@@ -31,6 +33,8 @@ class Post:
     post_id: str | None
     post_url: str | None
     reason: str | None
+    record: dict[str, Any] | None = None
+    """What the account's call sends; see jobs.accounts."""
 
 
 _ROW = rows_of(Post)
@@ -53,7 +57,8 @@ _CLAIM = f"""
     SELECT id, bot, %(account)s, text, text_key, %(slot)s::timestamptz FROM chosen
     ON CONFLICT (tweet_id, account) DO UPDATE SET
         state = 'claimed', attempts = p.attempts + 1, text = EXCLUDED.text, text_key = EXCLUDED.text_key,
-        slot = EXCLUDED.slot, claimed_at = now(), reason = NULL
+        slot = EXCLUDED.slot, claimed_at = now(), reason = NULL,
+        record = CASE WHEN p.text = EXCLUDED.text THEN p.record END
     WHERE p.state = 'returned'
     RETURNING *
 """  # noqa: S608 — nothing in it comes from outside
@@ -75,6 +80,11 @@ def claim(connection: Connection, bot: str, account: str, slot: datetime | None 
         except psycopg.errors.UniqueViolation:  # another poster took the slot at this moment
             pass
     return None
+
+
+def keep(connection: Connection, id: int, record: dict[str, Any]) -> None:
+    """Store with a claim what the account's call will send."""
+    connection.execute("UPDATE posts SET record = %s WHERE id = %s", [Jsonb(record), id])
 
 
 def count_claimable(connection: Connection, bot: str, account: str) -> int:

@@ -210,6 +210,10 @@ class Takes:
 
     name = "the account"
 
+    def record(self, row: posts.Post) -> None: ...
+
+    def long(self, text: str) -> None: ...
+
     def post(self, row: posts.Post) -> Posted:
         return Posted(Published(str(row.id), f"https://example.com/{row.id}"))
 
