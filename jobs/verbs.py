@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mynah.database import STATES
-from mynah.errors import UsageError
 from mynah.options import bot_name, check_namespace, load, on_kubernetes, show, verb
 
 if TYPE_CHECKING:
@@ -80,65 +78,6 @@ def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str 
             loaded, settings, endpoint or settings.endpoint_of(loaded.name), AWAKE_WITHIN if wake else 0
         )
     show(generated, as_json)
-
-
-@click.command(
-    epilog="Examples: mynah curate fortune · mynah curate fortune approve 3 8 · "
-    "mynah curate fortune reject 4 --reason 'off topic' · mynah curate fortune edit 5 'A better text.' · "
-    "mynah curate fortune history 5"
-)
-@verb
-@click.argument(
-    "action", default="list", type=click.Choice(["list", "approve", "reject", "putback", "edit", "history"])
-)
-@click.argument("what", nargs=-1)
-@click.option("--state", default="candidate", show_default=True, type=click.Choice(STATES), help="For list.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="For list.")
-@click.option("--reason", default="a person said no", show_default=True, help="For reject.")
-@click.option(
-    "--revision", type=int, help="Decide about one tweet only if nobody did since it had this revision (see --json)."
-)
-def curate(
-    bot: str,
-    overrides: tuple[str, ...],
-    as_json: bool,
-    action: str,
-    what: tuple[str, ...],
-    state: str,
-    limit: int,
-    reason: str,
-    revision: int | None,
-) -> None:
-    """List, approve, reject, put back or edit what the bot may say.
-
-    ACTION is followed by the ids it is about; edit by one id and the new text; history by one id.
-    """
-    from mynah import curation
-
-    ids = [] if action == "list" else _ids(what[:1] if action == "edit" else what)
-    if action == "edit" and len(what) != 2:
-        raise UsageError("edit takes one id and the new text: mynah curate BOT edit ID 'TEXT'")
-    if len(ids) > 1 and (action == "history" or revision is not None):
-        raise UsageError(f"{'history' if action == 'history' else '--revision'} takes one id")
-    loaded, settings = load(bot, overrides)
-    with settings.connect() as connection:
-        match action:
-            case "list":
-                show(curation.list_state(loaded, connection, state, limit), as_json)
-            case "history":
-                show(curation.history(loaded, connection, ids[0]), as_json)
-            case "edit":
-                show(curation.edit(loaded, connection, ids[0], what[1], revision), as_json)
-            case _:
-                to = {"approve": "approved", "reject": "rejected", "putback": "candidate"}[action]
-                why = reason if to == "rejected" else None
-                show(curation.decide(loaded, connection, ids, to, why, revision), as_json)
-
-
-def _ids(what: tuple[str, ...]) -> list[int]:
-    if not what or not all(word.isascii() and word.isdecimal() and len(word) < 19 for word in what):
-        raise UsageError("name tweets by their ids, e.g. mynah curate BOT approve 3 8")
-    return [int(word) for word in what]
 
 
 @click.command(epilog="Examples: mynah post fortune --dry-run · mynah post jokes --account news")

@@ -23,7 +23,7 @@ from training.phases import Phases, table, timed
 from training.run_record import Record, recorded
 
 # Raised when a key or the training changes its meaning or default, so that models are trained anew.
-VERSION = 1
+VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Keys of the train section that change nothing in the model.
