@@ -24,6 +24,9 @@ VERBS = {
     "clean": ("scrapers.verbs:clean", "Show what the rules of cleaning do to what was scraped."),
     "dataset": ("training.verbs:dataset", "Clean and deduplicate what was scraped."),
     "train": ("training.verbs:train", "Fine-tune the base model and publish it."),
+    "runs": ("jobs.verbs:runs", "The bot's trainings: number, state, losses, time, cost."),
+    "logs": ("jobs.verbs:logs", "What a training says; attach to it and detach from it."),
+    "stop": ("jobs.verbs:stop", "Stop a training; its checkpoint is kept."),
     "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
@@ -31,7 +34,8 @@ VERBS = {
     "play": ("serving.verbs:play", "Answer people's prompts with a bot's texts, over HTTP."),
     "prewarm": ("serving.verbs:prewarm", "Have prompts answered before people ask them."),
     "generate": ("jobs.verbs:generate", "Ask the served model for texts; judge and store them."),
-    "curate": ("jobs.verbs:curate", "List, approve, reject or edit what the bot may say."),
+    "curate": ("jobs.curate.verbs:curate", "Approve, reject or edit what the bot may say."),
+    "search": ("jobs.curate.verbs:search", "Find words in what was scraped and generated."),
     "post": ("jobs.verbs:post", "Post one random approved text."),
     "settle": ("jobs.verbs:settle", "Say whether a post in doubt is there."),
     "history": ("jobs.verbs:history", "What was posted, and where it comes from."),
@@ -39,6 +43,7 @@ VERBS = {
     "status": ("jobs.verbs:status", "Where the loop stands."),
     "migrate": ("jobs.verbs:migrate", "Make the tables in a Postgres server of your own."),
     "x-simulator": ("simulators.verbs:x_simulator", "A stand-in for X's API to try a bot with."),
+    "mastodon-simulator": ("simulators.verbs:mastodon_simulator", "A stand-in for a server of Mastodon to post to."),
 }
 HIDDEN = {
     "prepare": "jobs.verbs:prepare",

@@ -90,6 +90,10 @@ class Settings:
         """The token with which an app reads X, from the variable that begins with `prefix`."""
         return self.environment.get(f"{prefix}X_BEARER_TOKEN") or None
 
+    def account_key(self, name: str, prefix: str = "") -> str | None:
+        """What the environment has of an account, such as MASTODON_ACCESS_TOKEN, under a name that begins so."""
+        return self.environment.get(prefix + name) or None
+
     @property
     def x_api_url(self) -> str | None:
         """Another host for X's API."""

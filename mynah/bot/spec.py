@@ -5,8 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mynah.bot.accounts import Account, AnyAccount
-from mynah.bot.accounts.x import XAccount
+from mynah.bot.accounts import Account, AnyAccount, KeyedAccount
 from mynah.bot.clean import Clean
 from mynah.bot.generate import Generate
 from mynah.bot.judge import Judge
@@ -57,13 +56,16 @@ class BotSpec(Section):
                 "stands beside accounts: keep one of them (post is the short form of one account)",
                 {"at": ("post",)},
             )
-        first: dict[str, str] = {}
+        first: dict[tuple[str, str], str] = {}
         for name, account in self.accounts.items():
-            if isinstance(account, XAccount) and first.setdefault(account.env, name) != name:
+            if not isinstance(account, KeyedAccount):
+                continue
+            keys = account.kind, account.env
+            if first.setdefault(keys, name) != name:
                 raise PydanticCustomError(
                     "same_env",
                     "the same as that of {other}, so both would post with the same keys: give each its own, e.g. NEWS_",
-                    {"other": first[account.env], "at": ("accounts", name, "env")},
+                    {"other": first[keys], "at": ("accounts", name, "env")},
                 )
         return self
 

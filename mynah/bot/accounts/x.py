@@ -1,26 +1,14 @@
 """The account `x`."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from mynah.bot.accounts.account import Account
+from mynah.bot.accounts.account import KeyedAccount, Prefix
 from mynah.bot.section import Unit
 
-_PREFIX = r"^([A-Z][A-Z0-9_]*_)?$"
 
-
-def _prefix(value: str) -> str:
-    if not re.fullmatch(_PREFIX, value):
-        raise ValueError("not the beginning of variables' names: capitals, digits and _, with _ at the end, e.g. NEWS_")
-    return value
-
-
-Prefix = Annotated[str, Unit("prefix"), Field(json_schema_extra={"pattern": _PREFIX}), AfterValidator(_prefix)]
-
-
-class XAccount(Account):
+class XAccount(KeyedAccount):
     """An account on X."""
 
     kind: Literal["x"]

@@ -1,13 +1,10 @@
 """The account on X: through real tweepy, to the simulator, and to a server that answers what a test says."""
 
-import contextlib
-import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -19,7 +16,7 @@ from mynah import x_client
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from simulators.x.api import DEMO_KEYS
-from tests.loopback import at_work
+from tests.answering import Scripted
 from tests.timeline import find
 
 KEYS = tuple(DEMO_KEYS.values())
@@ -30,49 +27,6 @@ PROBLEM = {"title": "Forbidden", "type": "about:blank", "status": 403}
 @pytest.fixture
 def account(simulator: str) -> XAccount:
     return XAccount(*KEYS, api_url=simulator)
-
-
-class Scripted(ThreadingHTTPServer):
-    """Answers with `answer(method, path)`: status, JSON or bytes, headers; None hangs up without an answer."""
-
-    daemon_threads = True
-    answer: Callable[[str, str], Answer | None]
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str] = []
-        self.host = f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Scripted
-
-    def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.server.asked.append(f"{self.command} {self.path}")
-        answer = self.server.answer(self.command, self.path)
-        if answer is None:
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        status, body, *headers = answer
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in (headers[0] if headers else {}).items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        with contextlib.suppress(OSError):  # the client may have gone
-            self.wfile.write(data)
-
-    do_POST = do_GET
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    with at_work(Scripted()) as server:
-        yield server
 
 
 def test_posts_and_finds_it(account: XAccount, simulator: str, row: Post) -> None:

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from mynah.database import posts
+from mynah.database import posts, queue
 from mynah.database.connection import Connection, reach
 from mynah.database.migrations import migrate
 from mynah.database.posts import Post
-from mynah.database.tweets import NewTweet, Stale, add_tweets, count_states, decide, edit, get_tweet, list_tweets
+from mynah.database.tweets import NewTweet, Stale, add_tweets, count_states, decide, edit, get_tweet
 from mynah.errors import MynahError
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -414,7 +414,7 @@ class Both(RuleBasedStateMachine):
         for poster in ("old", "main", "news"):
             self.settle(poster)
         while self.old.claim(self.connection, "demo"):
-            (tweet,) = list_tweets(self.connection, "demo", "posting", 1)
+            (tweet,) = queue.find(self.connection, "demo", queue.Filter("posting"), 1)
             self.send("main", tweet.text)
             self.report(True, "main", tweet.id, tweet.text, "posted")
             self.no_text_goes_to_an_account_twice()
