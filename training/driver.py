@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mynah.bot import Bot
 from mynah.bucket import Bucket
-from mynah.errors import MynahError
+from mynah.errors import MynahError, Stopped
 from mynah.progress import progress
 from training.phases import Phases, timed
 from training.ray_session import Resources, ray_session  # before ray itself, which reads its environment once
@@ -39,14 +39,20 @@ class Task:
 
 
 def fit(
-    task: Task, folder: Path, phases: Phases, check: Callable[[], None], meanwhile: Callable[[], object]
+    task: Task,
+    folder: Path,
+    phases: Phases,
+    check: Callable[[], None],
+    seen: Callable[[dict[str, Any]], None],
+    meanwhile: Callable[[], object],
 ) -> dict[str, Any]:
     """Train, or go on with the run from its last whole checkpoint.
 
-    `check` is called all the time; what it raises ends the training. `meanwhile` is called once, in a thread, as soon
-    as the workers start. Returns what `training.worker.work` returns, and as "folder" where the final model lies, a
-    Hugging Face folder: `folder`, or the bucket's own.
-    Raises MynahError with the root cause in one line, OSError where a disk is full or read-only.
+    `check` is called all the time; what it raises ends the training. `seen` is told what the board shows. `meanwhile`
+    is called once, in a thread, as soon as the workers start. Returns what `training.worker.work` returns, and as
+    "folder" where the final model lies, a Hugging Face folder: `folder`, or the bucket's own.
+    Raises MynahError with the root cause in one line, OSError where a disk is full or read-only; Stopped, and says
+    where the run goes on from, where a person stopped it.
     """
     settings = task.bot.train
     bucket = task.bucket
@@ -79,7 +85,7 @@ def fit(
         background = threading.Thread(target=meanwhile)
         begin = time.monotonic()
         try:
-            result = _watch(_trainer(job, resources), job, check, background)
+            result = _watch(_trainer(job, resources), job, check, seen, background)
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             raise root_cause(error, task.bot.name, resources.logs) from error
         finally:
@@ -131,7 +137,11 @@ def _trainer(job: Any, resources: Resources) -> "TorchTrainer":
 
 
 def _watch(
-    trainer: "TorchTrainer", job: Any, check: Callable[[], None], background: threading.Thread
+    trainer: "TorchTrainer",
+    job: Any,
+    check: Callable[[], None],
+    seen: Callable[[dict[str, Any]], None],
+    background: threading.Thread,
 ) -> "ray.train.Result":
     """Run `trainer` in a thread (so that Ctrl-C stays ours) and show how far it has come."""
     import ray
@@ -153,6 +163,7 @@ def _watch(
         thread.join(POLL_EVERY)
         check()
         read: dict[str, Any] = ray.get(job.board.read.remote())
+        seen(read)
         return read
 
     try:
@@ -170,9 +181,9 @@ def _watch(
                     last, row = row, look()
                     if row != last:
                         advance(row["step"], _note(row))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped) as stop:
         kept = f"goes on from step {row['saved']:,}" if row.get("saved") else "starts over: no checkpoint was due yet"
-        raise MynahError(f"training stopped; `mynah train {job.bot}` {kept}") from None
+        raise Stopped(f"{stop or 'training stopped'}; `mynah train {job.bot}` {kept}") from None
     if error := outcome.get("error"):
         raise error
     result: ray.train.Result = outcome["result"]

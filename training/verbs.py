@@ -54,13 +54,10 @@ def evaluate(bot: str, overrides: tuple[str, ...], as_json: bool, model: str | N
 @click.option("--again", is_flag=True, help="Train anew though this very model exists.")
 @verb
 def ray_job(bot: str, overrides: tuple[str, ...], as_json: bool, again: bool) -> None:
-    """What a Ray cluster on Kubernetes runs: `mynah dataset`, `mynah train`, their log copied into the bucket."""
-    import os
-    import socket
+    """What a Ray cluster on Kubernetes runs: `mynah dataset`, then `mynah train`."""
     import sys
 
-    from mynah.settings import Settings
     from training.rayjob import run
 
     flags = [*(f"--set={override}" for override in overrides), *(["--again"] if again else [])]
-    sys.exit(run(bot, Settings.read(os.environ).bucket, socket.gethostname(), flags))
+    sys.exit(run(bot, flags))

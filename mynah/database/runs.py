@@ -23,6 +23,8 @@ class Run:
     kind: Kind
     state: str
     """running, done, failed, stopped; interrupted: its trainer was killed, so that its lease ran out."""
+    holder: str
+    """As whom its trainer holds its lease."""
     host: str
     who: str
     dataset: str
@@ -54,8 +56,8 @@ class Line:
 
 
 _RUN = """
-    bot, number, id, kind, host, who, dataset, base, model, began_at, seen_at, ended_at, seconds, progress, metrics,
-    samples, why, stop_asked_at, stop_asked_by,
+    bot, number, id, kind, holder, host, who, dataset, base, model, began_at, seen_at, ended_at, seconds, progress,
+    metrics, samples, why, stop_asked_at, stop_asked_by,
     CASE WHEN state = 'running' AND NOT EXISTS (
         SELECT FROM leases WHERE name = lease AND leases.holder = runs.holder AND expires_at > clock_timestamp()
     ) THEN 'interrupted' ELSE state END AS state
@@ -115,11 +117,20 @@ def tell(
 ) -> str | None:
     """Add what the trainer said and how far it has come since it last did; `seconds`: `Run.seconds` now.
 
-    A point has a `step`; of a step that was told already, the newer is kept. Returns who asked the run to stop, or
-    None.
+    A point has a `step`; of a step that was told already, the newer is kept. Nothing happens where another trainer has
+    taken the run over. Returns who asked the run to stop, or None.
     """
     key = [run.bot, run.number]
     with connection.transaction(), connection.cursor() as cursor:
+        mine = cursor.execute(
+            """
+            UPDATE runs SET seconds = %s, seen_at = clock_timestamp(), progress = coalesce(%s, progress)
+            WHERE bot = %s AND number = %s AND holder = %s RETURNING stop_asked_by
+            """,
+            [seconds, json.dumps(points[-1]) if points else None, *key, run.holder],
+        ).fetchone()
+        if mine is None:
+            return None
         cursor.executemany(
             "INSERT INTO run_lines (bot, number, line) VALUES (%s, %s, %s)",
             [[*key, line.replace("\0", "")] for line in lines],
@@ -131,37 +142,33 @@ def tell(
             """,
             [[*key, point["step"], json.dumps(point)] for point in points],
         )
-        (asked,) = cursor.execute(
-            """
-            UPDATE runs SET seconds = %s, seen_at = clock_timestamp(), progress = coalesce(%s, progress)
-            WHERE bot = %s AND number = %s RETURNING stop_asked_by
-            """,
-            [seconds, json.dumps(points[-1]) if points else None, *key],
-        ).fetchone() or (None,)
-    return None if asked is None else str(asked)
+    return None if mine[0] is None else str(mine[0])
 
 
 def end(
     connection: Connection,
-    bot: str,
-    id: str,
+    run: Run,
     state: Literal["done", "failed", "stopped"],
     *,
     metrics: dict[str, Any] | None = None,
-    samples: list[Any] | None = None,
+    samples: Sequence[Any] | None = None,
     why: str | None = None,
 ) -> None:
-    """The run has ended. Nothing happens where it had: what was done stays done."""
+    """The run has ended. Nothing happens where another trainer has taken it over, or where it had ended: but done it is
+    whatever was thought of it before.
+    """
     connection.execute(
         """
         UPDATE runs SET state = %(state)s, model = CASE %(state)s WHEN 'done' THEN id END, why = %(why)s,
             metrics = coalesce(%(metrics)s, metrics), samples = coalesce(%(samples)s, samples),
             ended_at = clock_timestamp(), seen_at = clock_timestamp()
-        WHERE bot = %(bot)s AND id = %(id)s AND state = 'running'
+        WHERE bot = %(bot)s AND number = %(number)s AND holder = %(holder)s
+            AND (state = 'running' OR state <> 'done' AND %(state)s = 'done')
         """,
         {
-            "bot": bot,
-            "id": id,
+            "bot": run.bot,
+            "number": run.number,
+            "holder": run.holder,
             "state": state,
             "why": why,
             "metrics": None if metrics is None else json.dumps(metrics),

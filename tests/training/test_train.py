@@ -35,9 +35,10 @@ from training.blocks import encode, pack_dev
 from training.checkpoint import SNAPSHOT, mend
 from training.driver import root_cause
 from training.evaluation import Scored, evaluate
+from training.loss import dev_loss
 from training.progress_board import Job
 from training.train import inputs, train
-from training.worker import dev_loss, measure_current, work
+from training.worker import measure_current, work
 
 MakeBot = Callable[..., Bot]
 WriteDataset = Callable[..., str]
@@ -125,7 +126,9 @@ def settings(bucket: Bucket, tmp_path: Path, database_url: str, settings_of: Set
 def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings_of: SettingsOf, tmp_path: Path):
     bucket = finished.bucket
     assert finished.out == ""
-    first, second, *progress, last = finished.err.splitlines()
+    (id,) = set(bucket.names("bird", "models")) - {CURRENT}
+    began, first, second, *progress, last = finished.err.splitlines()
+    assert began == f"run 1 of bird, {id}"
     assert first.startswith("starting 2 workers, ")
     assert second.startswith("training bird: 60 steps, ")
     assert {line.split(":")[0] for line in progress} == {"training"}
@@ -327,7 +330,8 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     process = start(finished.bot, settings)
     _, err = process.communicate()
     assert process.returncode == 0, err
-    resumed = int(err.splitlines()[1].rpartition("going on from step ")[2])
+    assert err.splitlines()[0] == f"run 1 of bird, {run}"  # and not the second one
+    resumed = int(err.splitlines()[2].rpartition("going on from step ")[2])
     assert saved <= resumed < 60
     trained = train(finished.bot, settings)
     assert trained.id == run

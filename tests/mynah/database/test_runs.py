@@ -56,6 +56,11 @@ def test_a_killed_run_is_interrupted_and_keeps_its_number(connection: Connection
     assert runs.unfinished(connection, "bird", "a") is None  # not the id's ending
     again = begin(connection, "a", holder="elsewhere:2 1")
     assert (again.number, again.state, again.began_at) == (1, "running", run.began_at)
+    # The trainer that was thought to be killed comes back: the run is another's now.
+    assert runs.tell(connection, run, ["a line"], [{"step": 1}], 1) is None
+    runs.end(connection, run, "failed", why="lost")
+    assert runs.find(connection, "bird", "1").state == "running"
+    assert (runs.lines(connection, run), runs.points(connection, run)) == ([], [])
     # Another training has its lease: a run is not alive because somebody else is.
     run_out(connection, run)
     assert leases.take(connection, "bird/runs/a", "a third:3 2", 60)
@@ -83,7 +88,7 @@ def test_a_stop_reaches_the_trainer_and_is_forgotten_when_it_goes_on(database_ur
         run = begin(connection, "a")
         assert runs.ask_to_stop(another, run)
         assert runs.tell(connection, run, [], [], 1) == "bea"
-        runs.end(connection, "bird", "a", "stopped", why="by bea")
+        runs.end(connection, run, "stopped", why="by bea")
         stopped = runs.find(another, "bird")
         assert (stopped.state, stopped.why, stopped.who) == ("stopped", "by bea", "ana")
         assert stopped.ended_at
@@ -93,10 +98,10 @@ def test_a_stop_reaches_the_trainer_and_is_forgotten_when_it_goes_on(database_ur
 
 
 def test_what_is_done_stays_done(connection: Connection) -> None:
-    begin(connection, "20261127T120000-0123abcd")
+    run = begin(connection, "20261127T120000-0123abcd")
     assert runs.unfinished(connection, "bird", "0123abcd") == "20261127T120000-0123abcd"
-    runs.end(connection, "bird", "20261127T120000-0123abcd", "done", metrics={"dev_loss": 2.0}, samples=["a text"])
-    runs.end(connection, "bird", "20261127T120000-0123abcd", "failed", why="too late")
+    runs.end(connection, run, "done", metrics={"dev_loss": 2.0}, samples=["a text"])
+    runs.end(connection, run, "failed", why="too late")
     done = runs.find(connection, "bird")
     assert (done.state, done.model, done.metrics, done.samples) == ("done", done.id, {"dev_loss": 2.0}, ["a text"])
     assert done.why is None
@@ -114,3 +119,10 @@ def test_a_run_is_named_by_its_number_or_its_id(connection: Connection) -> None:
     for name in ("3", "c", "9" * 30, ""):
         with pytest.raises(UsageError, match=f"bot bird has no run {name}: `mynah runs bird`"):
             runs.find(connection, "bird", name)
+
+
+def test_a_run_whose_model_is_there_is_done_whatever_was_thought_of_it(connection: Connection) -> None:
+    run = begin(connection, "a")
+    runs.end(connection, run, "failed", why="Postgres was away")
+    runs.end(connection, run, "done", metrics={})
+    assert runs.find(connection, "bird").state == "done"
