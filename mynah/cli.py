@@ -113,6 +113,7 @@ def cli() -> None:
       MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080); {bot} in it is the bot's name
       MYNAH_API_KEY        what that server wants to see; `mynah serve` takes any of several, with commas (nothing)
       MYNAH_USER           who you are, beside each decision (your login name)
+      MYNAH_SIGNING_KEY    signs the links in alerts, for `mynah play`: 32 characters and more
       MYNAH_ALLOW_PRIVATE  1 lets http sources lead to private addresses; or only these hosts, with commas
       MYNAH_DATA           the only folder whose files a source may read (any regular file)
       X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET
