@@ -28,6 +28,7 @@ VERBS = {
     "logs": ("jobs.verbs:logs", "What a training says; attach to it and detach from it."),
     "stop": ("jobs.verbs:stop", "Stop a training; its checkpoint is kept."),
     "prefer": ("training.verbs:prefer", "Tune the current model on what its curators decided."),
+    "distill": ("training.verbs:distill", "Make a smaller model that says what the current one does."),
     "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
