@@ -25,6 +25,7 @@ VERBS = {
     "dataset": ("training.verbs:dataset", "Clean and deduplicate what was scraped."),
     "train": ("training.verbs:train", "Fine-tune the base model and publish it."),
     "prefer": ("training.verbs:prefer", "Tune the current model on what its curators decided."),
+    "distill": ("training.verbs:distill", "Make a smaller model that says what the current one does."),
     "runs": ("jobs.verbs:runs", "The bot's trainings: number, state, losses, time, cost."),
     "logs": ("jobs.verbs:logs", "What a training says; attach to it and detach from it."),
     "stop": ("jobs.verbs:stop", "Stop a training; its checkpoint is kept."),
