@@ -165,8 +165,9 @@ class _Poster:
             return self.result("missed", f"missed the post of {due}{why}; {late}")
         tried = slots.get(self.connection, self.bot.name, self.name, slot)
         if tried and tried.retry_at and tried.retry_at > datetime.now(UTC):
+            times = "once" if tried.tries == 1 else f"{tried.tries} times"
             raise MynahError(
-                f"posting to {self.account.name}: {tried.reason}; tried {tried.tries} times, and again after "
+                f"posting to {self.account.name}: {tried.reason}; tried {times}, and again after "
                 f"{tried.retry_at.astimezone(UTC):%H:%M:%S} UTC"
             )
         return None

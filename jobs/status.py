@@ -164,7 +164,8 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
         spent = float(spend.spent(connection, bot.name))
         played = prompts.counts(connection, bot.name, DAYS)
         accounts = {
-            name: _account(bot.name, name, section, connection, now) for name, section in bot.accounts_by_name().items()
+            name: account_status(bot.name, name, section, connection, now)
+            for name, section in bot.accounts_by_name().items()
         }
     try:
         with client_of(endpoint, settings.api_keys, httpx.Timeout(2), retries=0) as client:
@@ -191,7 +192,8 @@ def _current(now: served.Served) -> dict[str, Any]:
     return {"model": now.model, "since": _minute(now.since), "who": now.who, "why": now.why}
 
 
-def _account(bot: str, name: str, section: Posting, connection: Connection, now: datetime) -> AccountStatus:
+def account_status(bot: str, name: str, section: Posting, connection: Connection, now: datetime) -> AccountStatus:
+    """How an account stands at `now`."""
     zone = ZoneInfo(section.time_zone)
     following = next(CronSim(section.schedule, now.astimezone(zone)))
     when = "suspended" if section.suspend else f"{following:%Y-%m-%d %H:%M %Z}"

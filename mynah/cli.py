@@ -27,6 +27,7 @@ VERBS = {
     "runs": ("jobs.verbs:runs", "The bot's trainings: number, state, losses, time, cost."),
     "logs": ("jobs.verbs:logs", "What a training says; attach to it and detach from it."),
     "stop": ("jobs.verbs:stop", "Stop a training; its checkpoint is kept."),
+    "prefer": ("training.verbs:prefer", "Tune the current model on what its curators decided."),
     "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
@@ -112,6 +113,7 @@ def cli() -> None:
       MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080); {bot} in it is the bot's name
       MYNAH_API_KEY        what that server wants to see; `mynah serve` takes any of several, with commas (nothing)
       MYNAH_USER           who you are, beside each decision (your login name)
+      MYNAH_SIGNING_KEY    signs the links in alerts, for `mynah play`: 32 characters and more
       MYNAH_ALLOW_PRIVATE  1 lets http sources lead to private addresses; or only these hosts, with commas
       MYNAH_DATA           the only folder whose files a source may read (any regular file)
       X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET

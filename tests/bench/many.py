@@ -15,8 +15,8 @@ def fill(connection: Connection, tweets: int = TWEETS) -> None:
         connection.execute(
             """
             INSERT INTO tweets
-                (bot, text, written, text_key, judgement, state, score, prompt, model, decided_at, claimed_at, posted_at,
-                 post_id, post_url, reason)
+                (bot, text, written, text_key, judgement, state, score, prompt, model, decided_at, claimed_at,
+                 posted_at, post_id, post_url, reason)
             SELECT %(bot)s, text, text, md5(text), judgement, state, random(), 'The', 'model-' || n / 5000,
                 CASE WHEN judgement <> 'candidate' THEN now() END, CASE WHEN posted THEN made END,
                 CASE WHEN posted THEN made END, CASE WHEN posted THEN 'm' || n END,
@@ -41,7 +41,7 @@ def fill(connection: Connection, tweets: int = TWEETS) -> None:
             FROM (SELECT id, bot, account, text, text_key, now() - interval '1 hour' * (%(tweets)s - id) AS made,
                     CASE WHEN id %% 100 = 99 THEN 'returned' ELSE 'posted' END AS state
                 FROM tweets CROSS JOIN (VALUES ('main'), ('news')) AS accounts (account)
-                WHERE judgement = 'approved' AND (account = 'main' AND id %% 200 <> 99 OR account = 'news' AND id %% 200 <> 199)
+                WHERE judgement = 'approved' AND id %% 200 <> CASE account WHEN 'main' THEN 99 ELSE 199 END
             ) AS _
             """,
             {"tweets": tweets},
