@@ -12,6 +12,7 @@
 #   make bench PART=seeds            what a request with a seed costs, and how soon a bot of a pool answers
 #   make bench PART=fleet            what 200 bots ask of a cluster, in each way to serve them
 #   make bench PART=playing          how light the Play page is, how soon known and new prompts are answered
+#   make bench PART=posting          how soon a text is posted, and how soon Postgres answers with 100,000 tweets
 #   make bench PART=sentiment        how well the sentiment of texts is told, beside VADER
 #   make storm N=400                 posters that are killed, while X is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost

@@ -23,7 +23,7 @@ from training.phases import Phases, table, timed
 from training.run_record import Record, recorded
 
 # Raised when a key or the training changes its meaning or default, so that models are trained anew.
-VERSION = 1
+VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Keys of the train section that change nothing in the model.
@@ -96,11 +96,11 @@ def train(bot: Bot, settings: Settings, again: bool = False) -> Trained:
         raise MynahError(f"bot {bot.name} has no dataset yet: run `mynah dataset {bot.name}`")
     ending = fingerprint(inputs(bot, dataset["id"]))
     _end_finished_runs(bot, settings)
-    if not again and (found := _finished(bot, bucket, ending)):
+    if not again and (found := finished(bot, bucket, ending)):
         return _trained(found, bot, bucket, settings.home, skipped=True)
     # Of all that this work is: two trainers that begin it at once would each give their run an id of its own.
     with taken(settings, f"{bot.name}/runs/{ending}") as lease:
-        if not again and (found := _finished(bot, bucket, ending)):  # by another trainer, just now
+        if not again and (found := finished(bot, bucket, ending)):  # by another trainer, just now
             return _trained(found, bot, bucket, settings.home, skipped=True)
         return _train(bot, settings, dataset, lease)
 
@@ -118,7 +118,7 @@ def inputs(bot: Bot, dataset: str) -> dict[str, Any]:
     }
 
 
-def _finished(bot: Bot, bucket: Bucket, ending: str) -> dict[str, Any] | None:
+def finished(bot: Bot, bucket: Bucket, ending: str) -> dict[str, Any] | None:
     """The manifest of the newest whole model whose id ends in `ending`."""
     ids = [id for id in bucket.names(bot.name, "models") if id.endswith(ending)]
     return next((found for id in sorted(ids, reverse=True) if (found := bucket.manifest(bot.name, "models", id))), None)

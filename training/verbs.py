@@ -36,6 +36,21 @@ def train(
         show(train(loaded, settings, again), as_json)
 
 
+@click.command(epilog="Example: mynah prefer fortune")
+@click.option("--again", is_flag=True, help="Tune it anew though this very model exists.")
+@verb
+def prefer(bot: str, overrides: tuple[str, ...], as_json: bool, again: bool) -> None:
+    """Tune the current model on what its curators approved, rejected and edited, and publish the result.
+
+    It is a model like any other: `mynah promote` judges it, and lets it speak.
+    """
+    from training.prefer import prefer
+
+    loaded, settings = load(bot, overrides)
+    with settings.alone(loaded.name, "prefer"):
+        show(prefer(loaded, settings, again), as_json)
+
+
 @click.command(epilog="Example: mynah evaluate fortune")
 @click.argument("model", required=False, metavar="[MODEL]")
 @verb

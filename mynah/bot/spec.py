@@ -10,6 +10,7 @@ from mynah.bot.clean import Clean
 from mynah.bot.generate import Generate
 from mynah.bot.judge import Judge
 from mynah.bot.post import Post
+from mynah.bot.prefer import Prefer
 from mynah.bot.promote import Promote
 from mynah.bot.ray import Ray
 from mynah.bot.scrape import Scrape
@@ -45,6 +46,8 @@ class BotSpec(Section):
     """Training on a cluster."""
     serve: Serve = Serve()
     """Serving on a cluster."""
+    prefer: Prefer = Prefer()
+    """Learning from the curators."""
     promote: Promote = Promote()
     """Changing to a newly trained model."""
 

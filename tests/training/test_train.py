@@ -35,9 +35,10 @@ from training.blocks import encode, pack_dev
 from training.checkpoint import SNAPSHOT, mend
 from training.driver import root_cause
 from training.evaluation import Scored, evaluate
+from training.loss import dev_loss
 from training.progress_board import Job
 from training.train import inputs, train
-from training.worker import dev_loss, measure_current, work
+from training.worker import measure_current, work
 
 MakeBot = Callable[..., Bot]
 WriteDataset = Callable[..., str]
