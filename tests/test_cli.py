@@ -27,6 +27,8 @@ VERBS = (
         "serve",
         "generate",
         "curate",
+        "search",
+        "alert",
         "post",
         "promote",
         "rollback",
