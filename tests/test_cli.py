@@ -29,6 +29,8 @@ VERBS = (
         "serve",
         "generate",
         "curate",
+        "search",
+        "alert",
         "post",
         "promote",
         "rollback",

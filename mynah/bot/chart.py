@@ -105,6 +105,7 @@ class Play(Part):
     requests_per_minute: int = Field(ge=0)
     prompts_per_minute: int = Field(ge=0)
     proxies: list[str]
+    signing_key_secret: str
     node_selector: dict[str, str]
     tolerations: list[dict[str, Any]]
 
