@@ -19,6 +19,7 @@ class Scripted(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
+        self.bodies: list[Any] = []
         self.host = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -26,7 +27,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Scripted
 
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        with contextlib.suppress(ValueError):
+            self.server.bodies.append(json.loads(body))
         self.server.asked.append(f"{self.command} {self.path}")
         answer = self.server.answer(self.command, self.path)
         if answer is None:

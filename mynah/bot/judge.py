@@ -62,5 +62,7 @@ class Judge(Section):
                     {"language": language, "known": ", ".join(MEASURED)},
                 )
             if not 0 < share <= 1:
-                raise PydanticCustomError("share", "want a number above 0 and at most 1 for {language}", {"language": language})
+                raise PydanticCustomError(
+                    "share", "want a number above 0 and at most 1 for {language}", {"language": language}
+                )
         return value

@@ -136,7 +136,7 @@ def _fits(token: str, entry: str) -> bool:
     stem = entry.rstrip("*")
     if "*" in stem or "~" in stem or "_" in stem or len(stem) < 3:
         return False
-    if len(token) < len(stem) or len(token) > len(stem) and not entry.endswith("*"):
+    if len(token) < len(stem) or (len(token) > len(stem) and not entry.endswith("*")):
         return False
     return all(one in ("*", other) for one, other in zip(token, stem, strict=False))
 
