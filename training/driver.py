@@ -60,7 +60,7 @@ def fit(
     bucket = task.bucket
     if bucket.is_local:  # workers do not run in the folder that this process runs in
         bucket = Bucket(bucket.path())
-    if Path(settings.base).is_dir():
+    if Path(settings.base).exists():
         settings = settings.model_copy(update={"base": str(Path(settings.base).absolute())})
     with ray_session(settings.workers, phases) as resources:
         import ray

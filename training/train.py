@@ -155,6 +155,7 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
     """Train and publish the model of this run; `current` is the one that it is compared with."""
     # Heavy imports: a model that is there already is found without them.
     from training import driver
+    from training.base_model import earlier
 
     bucket, home, id = settings.bucket, settings.home, record.run.id
     begin = time.monotonic()
@@ -162,6 +163,8 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
     cache = home / "models"
     _say(f"run {record.run.number} of {bot.name}, {id}")
     with timed(phases, "preparation"):
+        base = earlier(bot.train.base, bot.name, settings)
+        bot = bot.model_copy(update={"train": bot.train.model_copy(update={"base": base})})
         _check_size(bot, dataset, bucket, cache)
     with tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path:
         task = driver.Task(bot, dataset["id"], id, current, bucket, cache)
@@ -257,9 +260,10 @@ def _publish(
 
 def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, cache: Path) -> None:
     """Raise MynahError where the training texts fill not even one row, before Ray starts."""
-    from training.base_model import tokenizer_file
+    from training.base_model import check_causal, tokenizer_file
     from training.blocks import check_size, count_tokens
 
+    check_causal(bot.train.base, cache)
     if file := tokenizer_file(bot.train.base, cache):  # else the workers see it
         documents = unpack(bucket.read(bot.name, "datasets", dataset["id"], "train.jsonl.zst"))
         tokens = count_tokens(file, (document.text for document in documents), bot.train.block_size)
