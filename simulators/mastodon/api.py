@@ -51,9 +51,9 @@ def application(
 ) -> Starlette:
     """The simulator as an ASGI application. `token` is the only access token that it takes.
 
-    A status takes `work` seconds to make. With `repeats_fail`, one that is sent again with its key is answered by 500; a
-    key is known again for `key_kept` seconds. `window` are the seconds of the rate limit. The account's clock is `ahead`
-    of ours by so many seconds, and a status shows among the account's own after `lag` seconds.
+    A status takes `work` seconds to make. With `repeats_fail`, one that is sent again with its key is answered by 500;
+    a key is known again for `key_kept` seconds. `window` are the seconds of the rate limit. The account's clock is
+    `ahead` of ours by so many seconds, and a status shows among the account's own after `lag` seconds.
     """
     state, calls = Account(journal, ahead, key_kept), _Limit(window)
 
