@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -25,16 +25,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mynah.bot import Bot, Train
 from mynah.bucket import Bucket, fingerprint
-from mynah.database import leases, served
+from mynah.database import leases
 from mynah.database.connection import Connection
 from mynah.document import unpack
 from mynah.errors import MynahError
 from mynah.evaluations import evaluation
 from mynah.settings import Settings
+from tests.training.conftest import CURRENT, Finished
+from tests.training.trainer import history_of, start
 from training.blocks import encode, pack_dev
 from training.checkpoint import SNAPSHOT, mend
-from training.driver import root_cause
 from training.evaluation import Scored, evaluate
+from training.failures import root_cause
 from training.progress_board import Job
 from training.train import inputs, train
 from training.worker import dev_loss, measure_current, work
@@ -42,79 +44,11 @@ from training.worker import dev_loss, measure_current, work
 MakeBot = Callable[..., Bot]
 WriteDataset = Callable[..., str]
 SettingsOf = Callable[[Bucket, Path, str], Settings]
-SCRIPT = """
-import json, sys
-from dataclasses import asdict
-from mynah.bot import Bot
-from mynah.errors import MynahError
-from mynah.settings import Settings
-from training import base_model, lease
-from training.train import inputs, train
-lease.SECONDS, lease.RENEW_EVERY = float(sys.argv[3]), float(sys.argv[4])
-settings = Settings.read(json.loads(sys.argv[2]))
-loaded, load_base = [], base_model.load_base
-base_model.load_base = lambda name, cache: loaded.append(name) or load_base(name, cache)
-try:
-    trained = train(Bot.model_validate_json(sys.argv[1]), settings)
-except MynahError as error:
-    sys.exit(f"mynah: {error}")
-(settings.home / "trained.json").write_text(json.dumps({**asdict(trained), "loaded": loaded}))
-"""
-CURRENT = "20200101T000000-00000000"
-
-
-def start(bot: Bot, settings: Settings, seconds: float = 120, renew: float = 20) -> subprocess.Popen[str]:
-    """Train in a process of its own, whose lease is good for `seconds` and renewed every `renew`."""
-    command = [sys.executable, "-c", SCRIPT, bot.model_dump_json(), json.dumps(dict(settings.environment))]
-    return subprocess.Popen(
-        [*command, str(seconds), str(renew)],
-        start_new_session=True,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def history_of(bucket: Bucket, id: str) -> list[dict[str, float]]:
-    return [json.loads(line) for line in bucket.read("bird", "models", id, "history.jsonl").splitlines()]
 
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> Bucket:
     return Bucket(f"file://{tmp_path}/bucket")
-
-
-@dataclass(frozen=True)
-class Finished:
-    bot: Bot
-    bucket: Bucket
-    settings: Settings
-    dataset: str
-    out: str
-    err: str
-
-
-@pytest.fixture(scope="module")
-def finished(
-    make_bot: MakeBot,
-    write_dataset: WriteDataset,
-    settings_of: SettingsOf,
-    module_database: str,
-    tiny: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Finished:
-    """A run of two workers that nobody disturbed. The current model is the base model, untuned."""
-    folder = tmp_path_factory.mktemp("finished")
-    bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2)
-    dataset = write_dataset(bucket, folder / "dataset")
-    bucket.publish(Path(tiny), {}, "bird", "models", CURRENT)
-    settings = settings_of(bucket, folder / "home", module_database)
-    with settings.connect() as connection:
-        served.carry_out(connection, served.ask(connection, "bird", CURRENT, "a test").id)
-    process = start(bot, settings)
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return Finished(bot, bucket, settings, dataset, out, err)
 
 
 @pytest.fixture
