@@ -7,7 +7,7 @@ next one ends it.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from jobs.adopt import adopt
 from jobs.judging import JudgedBad, judge_answers, judge_loss
 from jobs.place import Place
+from jobs.samples import CopiedFrom, judge_samples
 from mynah.bot import Bot
 from mynah.bucket import Bucket
 from mynah.database import served
@@ -46,13 +47,20 @@ class Unfinished(MynahError):
 
 
 def promote(
-    bot: Bot, bucket: Bucket, connection: Connection, place: Place, model: str | None = None, force: bool = False
+    bot: Bot,
+    bucket: Bucket,
+    connection: Connection,
+    place: Place,
+    model: str | None = None,
+    force: bool = False,
+    copied_from: CopiedFrom | None = None,
 ) -> Promoted:
     """Make `model`, or the bot's newest, the current one.
 
-    `force` passes over the dev losses, not over what the running model shows. A newest model that was refused before
-    is left alone. Raises MynahError, with the old model still serving, where the new one is not whole, is worse, does
-    not start, errs or is too slow: then it is refused. Where something else fails, it is not.
+    `copied_from` knows the texts that a model was trained on; without it, none is asked whether it recites them.
+    `force` passes over the dev losses and over what it recites, not over errors or slowness. A newest model that was
+    refused before is left alone. Raises MynahError, with the old model still serving, where the new one is not whole,
+    is worse, does not start, errs, is too slow or recites: then it is refused. Where something else fails, it is not.
     """
     with _alone(connection, bot.name):
         _catch_up(bot.name, bucket, connection, place, wait=True)
@@ -67,10 +75,17 @@ def promote(
             )
             return Promoted(bot.name, id, None, False, message, {})
         try:
-            loss = judge_loss(bucket, bot.name, manifest, serving, force)
+            loss = judge_loss(bucket, bot, manifest, serving, force)
         except JudgedBad as error:
             raise _refused(connection, bot.name, id, serving, error) from None
-        return _change(bot, connection, place, id, f"promoted: dev loss {loss}", {"dev loss": loss}, place.address)
+
+        def sample(address: str, name: str) -> dict[str, str]:
+            if copied_from is None:
+                return {}
+            return judge_samples(bot, bucket, id, address, name, copied_from, serving, place.keys, force)
+
+        why, checks = f"promoted: dev loss {loss}", {"dev loss": loss}
+        return _change(bot, connection, place, id, why, checks, place.address, sample)
 
 
 def rollback(bot: Bot, bucket: Bucket, connection: Connection, place: Place) -> Promoted:
@@ -95,7 +110,7 @@ def rollback(bot: Bot, bucket: Bucket, connection: Connection, place: Place) -> 
         left = place.serving()
         if left:
             served.refuse(connection, bot.name, left, f"{ROLLED_BACK}, to {id}")
-        return _change(bot, connection, place, id, f"{ROLLED_BACK} {left or 'no model'}", {}, None)
+        return _change(bot, connection, place, id, f"{ROLLED_BACK} {left or 'no model'}", {}, None, lambda *_: {})
 
 
 @contextmanager
@@ -141,15 +156,26 @@ def _catch_up(bot: str, bucket: Bucket, connection: Connection, place: Place, wa
 
 
 def _change(
-    bot: Bot, connection: Connection, place: Place, id: str, why: str, checks: dict[str, str], old: str | None
+    bot: Bot,
+    connection: Connection,
+    place: Place,
+    id: str,
+    why: str,
+    checks: dict[str, str],
+    old: str | None,
+    sample: Callable[[str, str], dict[str, str]],
 ) -> Promoted:
-    """Judge a running model beside the one that serves, whose address is `old`, and let it take over."""
+    """Judge a running model beside the one that serves, whose address is `old`, and let it take over.
+
+    `sample` is called with its address and its name there, and says what more was found out, or raises JudgedBad.
+    """
     begin = time.monotonic()
     serving = place.serving()
     with _intention(connection, place, served.ask(connection, bot.name, id, why), serving):
         with place.beside(id) as (address, name):
             checks = {**checks, "ready after": f"{time.monotonic() - begin:.1f} s"}
             checks |= judge_answers(bot, address, old, place.keys, name)
+            checks |= sample(address, name)
         _say(f"{id} is good: it takes over")
         place.change(id)
     checks["current after"] = f"{time.monotonic() - begin:.1f} s"

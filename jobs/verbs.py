@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mynah.database import STATES
-from mynah.errors import UsageError
 from mynah.options import bot_name, check_namespace, load, on_kubernetes, show, verb
 
 if TYPE_CHECKING:
@@ -15,8 +13,9 @@ if TYPE_CHECKING:
     from jobs.kubernetes.submit import Remote
     from jobs.place import Place
     from mynah.bot import Bot
-    from mynah.bucket import Bucket
     from mynah.database.connection import Connection
+    from mynah.recitation import Copied
+    from mynah.settings import Settings
 
 
 @click.command(epilog="Example: mynah run bots/fortune.yaml --again train")
@@ -81,65 +80,6 @@ def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str 
     show(generated, as_json)
 
 
-@click.command(
-    epilog="Examples: mynah curate fortune · mynah curate fortune approve 3 8 · "
-    "mynah curate fortune reject 4 --reason 'off topic' · mynah curate fortune edit 5 'A better text.' · "
-    "mynah curate fortune history 5"
-)
-@verb
-@click.argument(
-    "action", default="list", type=click.Choice(["list", "approve", "reject", "putback", "edit", "history"])
-)
-@click.argument("what", nargs=-1)
-@click.option("--state", default="candidate", show_default=True, type=click.Choice(STATES), help="For list.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="For list.")
-@click.option("--reason", default="a person said no", show_default=True, help="For reject.")
-@click.option(
-    "--revision", type=int, help="Decide about one tweet only if nobody did since it had this revision (see --json)."
-)
-def curate(
-    bot: str,
-    overrides: tuple[str, ...],
-    as_json: bool,
-    action: str,
-    what: tuple[str, ...],
-    state: str,
-    limit: int,
-    reason: str,
-    revision: int | None,
-) -> None:
-    """List, approve, reject, put back or edit what the bot may say.
-
-    ACTION is followed by the ids it is about; edit by one id and the new text; history by one id.
-    """
-    from mynah import curation
-
-    ids = [] if action == "list" else _ids(what[:1] if action == "edit" else what)
-    if action == "edit" and len(what) != 2:
-        raise UsageError("edit takes one id and the new text: mynah curate BOT edit ID 'TEXT'")
-    if len(ids) > 1 and (action == "history" or revision is not None):
-        raise UsageError(f"{'history' if action == 'history' else '--revision'} takes one id")
-    loaded, settings = load(bot, overrides)
-    with settings.connect() as connection:
-        match action:
-            case "list":
-                show(curation.list_state(loaded, connection, state, limit), as_json)
-            case "history":
-                show(curation.history(loaded, connection, ids[0]), as_json)
-            case "edit":
-                show(curation.edit(loaded, connection, ids[0], what[1], revision), as_json)
-            case _:
-                to = {"approve": "approved", "reject": "rejected", "putback": "candidate"}[action]
-                why = reason if to == "rejected" else None
-                show(curation.decide(loaded, connection, ids, to, why, revision), as_json)
-
-
-def _ids(what: tuple[str, ...]) -> list[int]:
-    if not what or not all(word.isascii() and word.isdecimal() and len(word) < 19 for word in what):
-        raise UsageError("name tweets by their ids, e.g. mynah curate BOT approve 3 8")
-    return [int(word) for word in what]
-
-
 @click.command(epilog="Examples: mynah post fortune --dry-run · mynah post jokes --account news")
 @click.option("--account", metavar="NAME", help="Which of the bot's accounts, where it has several.")
 @click.option("--scheduled", is_flag=True, help="Only if the last time of the account's schedule has no post yet.")
@@ -148,25 +88,116 @@ def _ids(what: tuple[str, ...]) -> list[int]:
 def post(
     bot: str, overrides: tuple[str, ...], as_json: bool, account: str | None, scheduled: bool, dry_run: bool
 ) -> None:
-    """Post one random approved text to an account of the bot: X, or the local outbox."""
+    """Post one random approved text to an account of the bot."""
     from datetime import UTC, datetime
 
     from jobs.accounts import choose, open_account
-    from jobs.post import last_due, post
+    from jobs.post import last_due, post, wait
 
     loaded, settings = load(bot, overrides)
     name, section = choose(loaded, account)
     slot = last_due(section, datetime.now(UTC)) if scheduled else None
+    if slot:
+        wait(section)
     opened = open_account(loaded, name, settings)
     with settings.connect() as connection:
-        show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run), as_json)
+        try:
+            show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run), as_json)
+        finally:
+            if settings.alerts and not dry_run:
+                from jobs.alert import alert_after
+
+                alert_after(loaded, settings, connection)
+
+
+@click.command(epilog="Examples: mynah alert fortune · mynah alert fortune --dry-run")
+@click.option("--dry-run", is_flag=True, help="Show what would be told, and tell nobody.")
+@verb
+def alert(bot: str, overrides: tuple[str, ...], as_json: bool, dry_run: bool) -> None:
+    """Tell people what needs them, each thing once: a low stock, times that were missed, posts that need a person.
+
+    MYNAH_ALERTS says where. `mynah post` does the same at its end.
+    """
+    from datetime import UTC, datetime
+
+    from jobs.alert import alert
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(alert(loaded, settings, connection, datetime.now(UTC), dry_run), as_json)
+
+
+@click.command(
+    epilog="Examples: mynah settle fortune 12 not-there · mynah settle fortune 12 there --url https://x.com/me/status/1"
+)
+@verb
+@click.argument("tweet", type=click.IntRange(1))
+@click.argument("what", type=click.Choice(["there", "not-there"]))
+@click.option("--account", metavar="NAME", help="Which of the bot's accounts, where it has several.")
+@click.option("--url", help="Where it is, for `there`.")
+def settle(
+    bot: str, overrides: tuple[str, ...], as_json: bool, tweet: int, what: str, account: str | None, url: str | None
+) -> None:
+    """Say what became of a post in doubt, after a look at the account: TWEET is there, or it is not.
+
+    `mynah status` names the posts in doubt. Most are settled by themselves, by the next post.
+    """
+    from jobs.accounts import choose
+    from jobs.settle import decide
+
+    loaded, settings = load(bot, overrides)
+    name, _ = choose(loaded, account)
+    with settings.connect() as connection:
+        show(decide(connection, loaded.name, name, tweet, what == "there", url), as_json)
+
+
+@click.command(epilog="Examples: mynah history fortune · mynah history fortune 12 · mynah history jokes --account news")
+@verb
+@click.argument("tweet", type=click.IntRange(1), required=False)
+@click.option("--account", metavar="NAME", help="Only posts on this account.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1))
+def history(
+    bot: str, overrides: tuple[str, ...], as_json: bool, tweet: int | None, account: str | None, limit: int
+) -> None:
+    """What the bot has posted, where, what people made of it, and where it comes from: model, dataset, sources.
+
+    With TWEET, everything about that one.
+    """
+    from jobs.accounts import choose
+    from jobs.history import history
+
+    loaded, settings = load(bot, overrides)
+    name = choose(loaded, account)[0] if account else None
+    with settings.connect() as connection:
+        show(history(loaded.name, settings.bucket, connection, tweet, name, limit), as_json)
+
+
+@click.command(epilog="Examples: mynah likes fortune · mynah likes jokes --account news")
+@verb
+@click.option("--account", metavar="NAME", help="Which of the bot's accounts, where it has several.")
+def likes(bot: str, overrides: tuple[str, ...], as_json: bool, account: str | None) -> None:
+    """Read what people made of the posts of the last days (likes_days): likes, reposts, replies.
+
+    The first `mynah post` of a day does it by itself.
+    """
+    from jobs.accounts import choose, open_account
+    from jobs.react import read_reactions
+
+    loaded, settings = load(bot, overrides)
+    name, section = choose(loaded, account)
+    opened = open_account(loaded, name, settings)
+    with settings.connect() as connection:
+        read = read_reactions(loaded.name, name, connection, opened, section, note=lambda line: None)
+    show(read, as_json)
 
 
 @click.command(
     epilog="Examples: mynah promote fortune · mynah promote fortune 20261121T062141-0aba1d82 · "
     "mynah promote fortune --on kubernetes"
 )
-@click.option("--force", is_flag=True, help="Promote it though its dev loss is no better, or was not compared.")
+@click.option(
+    "--force", is_flag=True, help="Promote it though its dev loss is no better or not compared, or it recites."
+)
 @on_kubernetes
 @verb
 @click.argument("model", required=False)
@@ -181,17 +212,23 @@ def promote(
 ) -> None:
     """Judge MODEL (or the newest), and make it the bot's current one if it is good.
 
-    It is asked on a server of its own. The current model stays where the new one is no good.
+    It is asked on a server of its own: whether it errs, how fast it is, and how much of what it was trained on it
+    recites. The current model stays where the new one is no good.
     """
     from jobs.promote import promote
+    from mynah.trained_on import copied_from
 
     cluster = _cluster(on, namespace)
     if cluster and not cluster.inside:
         arguments = [*([model] if model else []), *(["--force"] if force else [])]
         show(_submit(cluster, "promote", bot, overrides, arguments), as_json)
         return
-    with _place(bot, overrides, cluster) as (loaded, bucket, connection, place):
-        show(promote(loaded, bucket, connection, place, model, force), as_json)
+    with _place(bot, overrides, cluster) as (loaded, settings, connection, place):
+
+        def copied(model: str) -> "Copied":
+            return copied_from(settings, loaded.name, model)
+
+        show(promote(loaded, settings.bucket, connection, place, model, force, copied), as_json)
 
 
 @click.command(epilog="Examples: mynah rollback fortune · mynah rollback fortune --on kubernetes")
@@ -205,8 +242,8 @@ def rollback(bot: str, overrides: tuple[str, ...], as_json: bool, on: str | None
     if cluster and not cluster.inside:
         show(_submit(cluster, "rollback", bot, overrides, []), as_json)
         return
-    with _place(bot, overrides, cluster) as (loaded, bucket, connection, place):
-        show(rollback(loaded, bucket, connection, place), as_json)
+    with _place(bot, overrides, cluster) as (loaded, settings, connection, place):
+        show(rollback(loaded, settings.bucket, connection, place), as_json)
 
 
 def _cluster(on: str | None, namespace: str | None) -> "Cluster | None":
@@ -234,7 +271,7 @@ def _submit(cluster: "Cluster", verb: str, bot: str, overrides: tuple[str, ...],
 @contextmanager
 def _place(
     bot: str, overrides: tuple[str, ...], cluster: "Cluster | None"
-) -> "Iterator[tuple[Bot, Bucket, Connection, Place]]":
+) -> "Iterator[tuple[Bot, Settings, Connection, Place]]":
     """The bot, and where its model is served: in the cluster, or on this machine."""
     from jobs.place import Pool, ThisMachine
     from mynah.database.wanted import wanted
@@ -250,7 +287,56 @@ def _place(
             if loaded.serve.sleeps:  # it is asked, and seen to come up with the new model
                 server.enter_context(wanted(settings.connect, loaded.name, "promote"))
             place = InferenceService(cluster, loaded, settings.bucket, settings.api_keys)
-        yield loaded, settings.bucket, connection, place
+        yield loaded, settings, connection, place
+
+
+@click.command(epilog="Example: mynah runs fortune")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many are shown.")
+@verb
+def runs(bot: str, overrides: tuple[str, ...], as_json: bool, limit: int) -> None:
+    """The bot's trainings, the newest first, wherever they run: number, state, losses, time, cost."""
+    from jobs.runs import list_runs
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(list_runs(connection, loaded.name, limit), as_json)
+
+
+@click.command(epilog="Examples: mynah logs fortune · mynah logs fortune 3 --follow")
+@verb
+@click.argument("run", required=False)
+@click.option("--follow", is_flag=True, help="Go on until the run ends. Ctrl-C detaches, and the run goes on.")
+def logs(bot: str, overrides: tuple[str, ...], as_json: bool, run: str | None, follow: bool) -> None:
+    """What a training said, on this machine or another. RUN is its number or id; without it, the newest.
+
+    --json prints a JSON object per line.
+    """
+    import json
+    import sys
+
+    from jobs import runs
+
+    loaded, settings = load(bot, overrides)
+    try:
+        for line in runs.follow(settings, loaded.name, run, follow):
+            said = {"at": line.at.isoformat(), "line": line.line}
+            print(json.dumps(said, ensure_ascii=False) if as_json else line.line, flush=True)
+    except KeyboardInterrupt:
+        print(f"detached, and the run goes on: `mynah logs {loaded.name} --follow` attaches again", file=sys.stderr)
+
+
+@click.command(epilog="Examples: mynah stop fortune · mynah stop fortune 3")
+@verb
+@click.argument("run", required=False)
+def stop(bot: str, overrides: tuple[str, ...], as_json: bool, run: str | None) -> None:
+    """Stop a training, on this machine or another. RUN is its number or id; without it, the newest.
+
+    Its last checkpoint is kept, and the same verb that began it goes on from there.
+    """
+    from jobs.runs import stop
+
+    loaded, settings = load(bot, overrides)
+    show(stop(settings, loaded.name, run), as_json)
 
 
 @click.command(epilog="Example: mynah status fortune")

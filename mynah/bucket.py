@@ -11,7 +11,7 @@ Layout, below the bucket's address:
     <bot>/models/<id>/                         manifest model.json
     <bot>/evaluations/<id>/<current>.json      a model beside the one that was current (see mynah.evaluations)
     <bot>/promotion.json                       0.2.0's note of what a cluster served and refused; read once, kept
-    <bot>/logs/<pod>.txt                       what a cluster's training said
+    <bot>/logs/<pod>.txt                       what a cluster's training said, before mynah.database.runs kept it
 
 A dataset or model folder is written once. Its manifest is written last and names every other file
 with its size and hash: without a manifest the folder does not exist.

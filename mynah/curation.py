@@ -1,18 +1,21 @@
 """A person decides what the bot may say: list, approve, reject, put back and edit tweets, see who decided what."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 
 from mynah.bot import Bot
-from mynah.database import decisions, tweets
+from mynah.database import decisions, queue, tweets
 from mynah.database.connection import Connection
 from mynah.database.decisions import Decision
+from mynah.database.queue import Filter
 from mynah.database.tweets import Tweet
 from mynah.errors import MynahError, UsageError
 from mynah.rules import may_post
 from mynah.tweet import weight
+
+NAMED = 20  # tweets that are named one by one
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,12 @@ class Listing:
     state: str
     tweets: list[Tweet]
     counts: dict[str, int]
+    none: str = "no such tweet"
+    """To say where there are none."""
 
     def summary(self) -> str:
         if not self.tweets:
-            return f"no tweet is {self.state}; there are: " + ", ".join(f"{n} {s}" for s, n in self.counts.items())
+            return f"{self.none}; there are: " + ", ".join(f"{n} {s}" for s, n in self.counts.items())
         lines = [f"{'id':>6}  score  weight  text"]
         for tweet in self.tweets:
             score = "    -" if tweet.score is None else f"{tweet.score:5.2f}"
@@ -41,8 +46,12 @@ class Decided:
     verb: str
     ids: list[int]
 
+    left: list[str] = field(default_factory=list)
+    """Those that fitted a filter and were not decided on: a line each."""
+
     def summary(self) -> str:
-        return f"{self.verb}: {', '.join(map(str, self.ids))}"
+        ids = f"{', '.join(map(str, self.ids))}" if len(self.ids) <= NAMED else f"{len(self.ids)} texts"
+        return "\n".join([f"{self.verb}: {ids or 'none'}", *self.left])
 
 
 @dataclass(frozen=True)
@@ -62,10 +71,11 @@ class History:
         return "\n".join(lines)
 
 
-def list_state(bot: Bot, connection: Connection, state: str, limit: int) -> Listing:
-    """The bot's tweets in `state`, the best first, at most `limit`."""
-    found = tweets.list_tweets(connection, bot.name, state, limit)
-    return Listing(state, found, tweets.count_states(connection, bot.name))
+def list_tweets(bot: Bot, connection: Connection, wanted: Filter, limit: int) -> Listing:
+    """The bot's tweets that fit, the best first, at most `limit`."""
+    found = queue.find(connection, bot.name, wanted, limit)
+    none = f"no tweet is {wanted.state}" if wanted == Filter(wanted.state) else f"no {wanted.state} tweet fits"
+    return Listing(wanted.state, found, tweets.count_states(connection, bot.name), none)
 
 
 def history(bot: Bot, connection: Connection, id: int) -> History:
@@ -91,8 +101,27 @@ def decide(
             # What was checked is what is approved: not a text that somebody writes meanwhile.
             seen = tweet.revision if revision is None else revision
             if not tweets.decide(connection, bot.name, id, state, reason, seen):
-                raise MynahError(_too_late(bot, _get(bot, connection, id)))
+                raise MynahError(too_late(bot, _get(bot, connection, id)))
     return Decided(state, list(ids))
+
+
+def decide_found(bot: Bot, connection: Connection, found: Sequence[Tweet], state: str, reason: str | None) -> Decided:
+    """Decide as `decide` does about tweets that were read before, at the revisions that they had then.
+
+    One that may not be approved, or about which somebody decided meanwhile, is left and named.
+    """
+    left: list[str] = []
+    fit = []
+    for tweet in found:
+        if tweet.state == tweet.judgement == state:
+            continue
+        if state == "approved" and (rejection := may_post(tweet.text, bot.judge)):
+            left.append(f"left: tweet {tweet.id} cannot be posted: {rejection.words}")
+        else:
+            fit.append(tweet)
+    done = tweets.decide_many(connection, bot.name, [(tweet.id, tweet.revision) for tweet in fit], state, reason)
+    left += [f"left: tweet {tweet.id} was changed meanwhile" for tweet in fit if tweet.id not in done]
+    return Decided(state, sorted(done), left)
 
 
 def edit(bot: Bot, connection: Connection, id: int, text: str, revision: int | None = None) -> Decided:
@@ -104,7 +133,7 @@ def edit(bot: Bot, connection: Connection, id: int, text: str, revision: int | N
     _must_fit(bot, id, text)
     try:
         if not tweets.edit(connection, bot.name, id, text, revision):
-            raise MynahError(_too_late(bot, _get(bot, connection, id)))
+            raise MynahError(too_late(bot, _get(bot, connection, id)))
     except psycopg.errors.UniqueViolation:
         raise MynahError(
             f"tweet {id} cannot have that text: another tweet of {bot.name} has it already, but for white space"
@@ -126,7 +155,7 @@ def _must_fit(bot: Bot, id: int, text: str) -> None:
         )
 
 
-def _too_late(bot: Bot, tweet: Tweet) -> str:
+def too_late(bot: Bot, tweet: Tweet) -> str:
     """Why a tweet in this state takes no such decision, and what to do instead."""
     match tweet.state:
         case "posting":

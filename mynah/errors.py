@@ -11,3 +11,9 @@ class UsageError(MynahError):
     """A wrong flag, environment variable or bot file: nothing was started."""
 
     exit_code = 2
+
+
+class Stopped(MynahError):
+    """A person stopped it, and it can be gone on with. The exit code is that of Ctrl-C."""
+
+    exit_code = 130

@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, a plain line now and then elsewhere. Always on stderr."""
 
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -8,6 +9,8 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 PLAIN_EVERY = 10.0  # seconds between two plain lines
+PLAIN = re.compile(r".+: \S+ of \S+, \d+ s left\b")
+"""What a plain line begins with."""
 
 
 class Advance(Protocol):
@@ -54,3 +57,11 @@ def track(items: Iterable[T], what: str, total: int) -> Iterator[T]:
         for done, item in enumerate(items, 1):
             yield item
             advance(done)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, in its two largest units: 44 h 36 min, 9 min 5 s, 12 s."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{whole} s"

@@ -18,7 +18,7 @@ import json
 import mmap
 import sys
 from bisect import bisect_left
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -118,10 +118,12 @@ class Copied:
 
     whole: Container[int]
     runs: Container[int]
+    nearest: Callable[[str], float] = lambda text: 0.0
+    """How near the nearest training text is, 0..1: see `Recitation.nearest`. 0 where there is no index to ask."""
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Copied":
-        """Of texts that are in memory, as a dataset without an index is."""
+        """Of texts that are in memory, as a dataset without an index is; what is near is not known."""
         whole, runs = set(), set()
         for text in texts:
             whole.add(text_hash(text))
@@ -130,10 +132,25 @@ class Copied:
 
     def share(self, text: str) -> float:
         """The share of the text's 5-word runs that the training texts hold; 1 for a whole training text."""
-        if text_hash(text) in self.whole:
+        if self.is_whole(text):
             return 1.0
         runs = run_hashes(text)
         return sum(run in self.runs for run in runs) / len(runs) if runs else 0.0
+
+    def is_whole(self, text: str) -> bool:
+        """Whether it is a training text, but for case and punctuation."""
+        return text_hash(text) in self.whole
+
+    def longest(self, text: str) -> int:
+        """The words of the longest span all of whose 5-word runs the training texts hold; 0 below 5 words.
+
+        So it is the longest that is shared with one training text, or a little more: two of them may overlap in it.
+        """
+        longest = together = 0
+        for run in run_hashes(text):
+            together = together + 1 if run in self.runs else 0
+            longest = max(longest, together)
+        return longest + RUN - 1 if longest else 0
 
 
 class Recitation:
@@ -148,7 +165,7 @@ class Recitation:
             raise ValueError(f"{path} is of version {header['version']}, {header['byteorder']}-endian")
         self._sections: dict[str, list[int]] = header["sections"]
         self.texts: int = header["texts"]
-        self.copied = Copied(Sorted(self._section("whole", "Q")), Sorted(self._section("runs", "Q")))
+        self.copied = Copied(Sorted(self._section("whole", "Q")), Sorted(self._section("runs", "Q")), self.nearest)
 
     def nearest(self, text: str) -> float:
         """How near the nearest training text is: an estimate of the share of shingles in both, in steps of 1/64.

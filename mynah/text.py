@@ -3,16 +3,15 @@
 import re
 import unicodedata
 from collections.abc import Collection
+from typing import Literal
+
+from mynah.sentences import whole
 
 LINK = re.compile(r"(?:https?://|www\.|pic\.twitter\.com/|t\.co/)\S+", re.IGNORECASE)
 # A name is preceded by no word character, so that e-mail addresses stay whole.
 MENTION = re.compile(r"(?<![\w@])@\w+")
 HASHTAG = re.compile(r"(?<!\w)#\w+")
 WORD = re.compile(r"\w+(?:['’\-]\w+)*")
-# A sentence ends with . ! ? … and what may close after it.
-SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)")
-# Periods that end no sentence: initials and the commonest abbreviations.
-ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|No|Vol)|\b\w)\.$")
 QUOTES = {'"': '"', "“": "”", "«": "»", "„": "“", "'": "'", "‘": "’"}
 
 
@@ -50,16 +49,25 @@ def same_text_key(text: str) -> str:
     return " ".join(words(text)) or fold_spaces(text)
 
 
-def clean_generated(text: str, finished: bool, keep_newlines: bool = False) -> str:
+def clean_generated(
+    text: str,
+    finished: bool,
+    keep_newlines: bool = False,
+    unfinished: Literal["cut", "drop"] = "cut",
+    line_break: str | None = None,
+) -> str:
     """A generated text as it may be posted; "" where nothing whole is left.
 
-    `finished`: the model ended it by itself. Otherwise the unfinished last sentence is dropped.
+    `finished`: the model ended it by itself. Otherwise what is unfinished at its end is cut off, or the text dropped
+    for it. `line_break` stands for a line break where the model learned it so; a line is whole then.
     A pair of quotation marks round the whole is removed.
     """
-    text = fold_spaces(unicodedata.normalize("NFC", text).replace("\ufffd", ""), keep_newlines)
+    if line_break:
+        text = text.replace(line_break, "\n")
+    text = fold_spaces(unicodedata.normalize("NFC", text).replace("\ufffd", ""), keep_newlines or bool(line_break))
     if not finished:
-        ends = [match.end() for match in SENTENCE_END.finditer(text) if not ABBREVIATION.search(text[: match.end()])]
-        text = text[: ends[-1]] if ends else ""
+        kept = whole(text, lines=bool(line_break))
+        text = kept if unfinished == "cut" or kept == text else ""
     if len(text) > 1 and QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1] and text[-1] not in text[1:-1]:
         text = text[1:-1].strip()
     return text

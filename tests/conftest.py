@@ -87,6 +87,15 @@ def simulator(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def bluesky(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server of Bluesky, as a test installation; its address."""
+    from tests.bluesky import server
+
+    with server(shared / "bluesky", tmp_path_factory.mktemp("bluesky")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of base models, with SmolLM2 converted into it."""
     from training.base_model import SMOLLM2, load_base

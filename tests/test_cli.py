@@ -21,15 +21,23 @@ VERBS = (
         "clean",
         "dataset",
         "train",
+        "runs",
+        "logs",
+        "stop",
+        "compare",
+        "push",
         "serve",
         "generate",
         "curate",
+        "search",
+        "alert",
         "post",
         "promote",
         "rollback",
         "status",
     ),
     "x-simulator",
+    "mastodon-simulator",
 )
 BOT = """\
 bots:
@@ -134,6 +142,10 @@ def test_a_post_imports_what_it_needs_alone(
     assert tweets.count_states(connection, "demo")["posted"] == 1
     assert {"psycopg", "tweepy", "pydantic"} <= found
     assert not found & HEAVY
+
+
+def test_a_look_at_the_runs_imports_what_it_needs_alone(folder: Path, database_url: str) -> None:
+    assert not imported(folder, "runs", "demo", DATABASE_URL=database_url) & HEAVY
 
 
 def test_scrape_and_dataset_tell_people_and_machines(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Texts as rows of tokens: BOS text EOS, packed side by side, and the order in which rows are learnt."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,30 @@ if TYPE_CHECKING:
 
 PAD = -1  # where a row has no token
 _TEXTS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Packed rows. Each text, or piece of a long one, begins at position 0: nothing is seen over that border."""
+
+    tokens: np.ndarray
+    """int32 [rows, block_size]; PAD where a row has no token."""
+    positions: np.ndarray
+    """int32 [rows, block_size]: each token's place in its text. They go on where a row has no token."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, rows: "slice | np.ndarray") -> "Rows":
+        return Rows(self.tokens[rows], self.positions[rows])
+
+    def count_tokens(self) -> int:
+        return int((self.tokens != PAD).sum())
+
+    def asked(self) -> np.ndarray:
+        """bool [rows, block_size]: where the next token is asked for; not what begins a text, nor PAD."""
+        next_ones = (self.positions[:, 1:] != 0) & (self.tokens[:, 1:] != PAD)
+        return np.pad(next_ones, ((0, 0), (0, 1)))
 
 
 def begin_with_bos(tokenizer: "PreTrainedTokenizerFast") -> None:
@@ -61,8 +86,10 @@ def check_size(bot: str, tokens: int, block_size: int) -> None:
         )
 
 
-def pack(documents: Iterable[Sequence[int]], block_size: int) -> np.ndarray:
-    """Whole documents side by side in rows: int32 [rows, block_size], what stays free in a row being PAD.
+def pack(documents: Iterable[Sequence[int]], block_size: int, together: bool = True) -> Rows:
+    """Whole documents side by side in rows, what stays free in a row being PAD.
+
+    `together` is False for a model that sees over borders: then each document has rows of its own.
 
     A row begins where a document begins. Cut through instead, BOS would hardly ever be learnt at the very start,
     where the first token of all, whatever it is, serves a Llama as a sink of attention, and an empty prompt would be
@@ -75,7 +102,7 @@ def pack(documents: Iterable[Sequence[int]], block_size: int) -> np.ndarray:
     rooms = 0  # bit n is set where with_room[n] has a row
     for piece in sorted(pieces, key=len, reverse=True):  # best fit decreasing
         fitting = rooms >> len(piece)
-        if fitting:
+        if fitting and together:
             room = len(piece) + (fitting & -fitting).bit_length() - 1
             row = with_room[room].pop()
             if not with_room[room]:
@@ -87,12 +114,16 @@ def pack(documents: Iterable[Sequence[int]], block_size: int) -> np.ndarray:
         left = room - len(piece)
         with_room[left].append(row)
         rooms |= 1 << left if left else 0
-    packed = np.full((len(rows), block_size), PAD, dtype=np.int32)
+    tokens = np.full((len(rows), block_size), PAD, dtype=np.int32)
+    positions = np.tile(np.arange(block_size, dtype=np.int32), (len(rows), 1))
     for number, row_pieces in enumerate(rows):
-        order = np.random.default_rng(number).permutation(len(row_pieces))  # else the longest would always be first
-        tokens = [token for place in order for token in row_pieces[place]]
-        packed[number, : len(tokens)] = tokens
-    return packed
+        begin = 0
+        for place in np.random.default_rng(number).permutation(len(row_pieces)):  # else the longest would come first
+            piece = row_pieces[place]
+            tokens[number, begin : begin + len(piece)] = piece
+            positions[number, begin:] = np.arange(block_size - begin)
+            begin += len(piece)
+    return Rows(tokens, positions)
 
 
 def cut(document: Sequence[int], block_size: int) -> Iterator[Sequence[int]]:
@@ -102,11 +133,10 @@ def cut(document: Sequence[int], block_size: int) -> Iterator[Sequence[int]]:
         yield document[len(document) * n // count : len(document) * (n + 1) // count]
 
 
-def pack_dev(documents: Iterable[Sequence[int]], block_size: int, most: int) -> np.ndarray:
-    """At most `most` packed rows of dev text, spread evenly over all of them; [0, block_size] without dev text."""
-    rows = pack(documents, block_size)
-    chosen: np.ndarray = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
-    return chosen
+def pack_dev(documents: Iterable[Sequence[int]], block_size: int, most: int, together: bool = True) -> Rows:
+    """At most `most` packed rows of dev text, spread evenly over all of them; none without dev text."""
+    rows = pack(documents, block_size, together)
+    return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
 
 
 def rows_of_step(step: int, batch: int, rows: int, seed: int) -> np.ndarray:

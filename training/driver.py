@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mynah.bot import Bot
 from mynah.bucket import Bucket
-from mynah.errors import MynahError
+from mynah.errors import Stopped
 from mynah.progress import progress
 from training.base_model import base_folder
 from training.phases import Phases, timed
@@ -40,14 +40,20 @@ class Task:
 
 
 def fit(
-    task: Task, folder: Path, phases: Phases, check: Callable[[], None], meanwhile: Callable[[], object]
+    task: Task,
+    folder: Path,
+    phases: Phases,
+    check: Callable[[], None],
+    seen: Callable[[dict[str, Any]], None],
+    meanwhile: Callable[[], object],
 ) -> dict[str, Any]:
     """Train, or go on with the run from its last whole checkpoint.
 
-    `check` is called all the time; what it raises ends the training. `meanwhile` is called once, in a thread, as soon
-    as the workers start. Returns what `training.worker.work` returns, and as "folder" where the final model lies, a
-    Hugging Face folder: `folder`, or the bucket's own.
-    Raises MynahError with the root cause in one line, OSError where a disk is full or read-only.
+    `check` is called all the time; what it raises ends the training. `seen` is told what the board shows. `meanwhile`
+    is called once, in a thread, as soon as the workers start. Returns what `training.worker.work` returns, and as
+    "folder" where the final model lies, a Hugging Face folder: `folder`, or the bucket's own.
+    Raises MynahError with the root cause in one line, OSError where a disk is full or read-only; Stopped, and says
+    where the run goes on from, where a person stopped it.
     """
     settings = task.bot.train
     bucket = replace(task.bucket, tries=TRIES)
@@ -82,7 +88,7 @@ def fit(
         background = threading.Thread(target=meanwhile)
         begin = time.monotonic()
         try:
-            result = _watch(make_trainer(job, resources), job, check, background)
+            result = _watch(make_trainer(job, resources), job, check, seen, background)
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             raise root_cause(error, task.bot.name, resources.logs) from error
         finally:
@@ -104,7 +110,11 @@ def _model_type(base: str, cache: Path) -> str | None:
 
 
 def _watch(
-    trainer: "TorchTrainer", job: Any, check: Callable[[], None], background: threading.Thread
+    trainer: "TorchTrainer",
+    job: Any,
+    check: Callable[[], None],
+    seen: Callable[[dict[str, Any]], None],
+    background: threading.Thread,
 ) -> "ray.train.Result":
     """Run `trainer` in a thread (so that Ctrl-C stays ours) and show how far it has come."""
     import ray
@@ -125,7 +135,9 @@ def _watch(
     def look() -> dict[str, Any]:
         thread.join(POLL_EVERY)
         check()
-        return {**row, **ray.get(job.board.read.remote())}
+        read: dict[str, Any] = {**row, **ray.get(job.board.read.remote())}
+        seen(read)
+        return read
 
     try:
         while thread.is_alive() and "steps" not in row:
@@ -144,9 +156,9 @@ def _watch(
                         _say(f"a worker died: another goes on from {_place(row)}")
                     if row != last:
                         advance(row["step"], _note(row))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped) as stop:
         kept = f"goes on from step {row['saved']:,}" if row.get("saved") else "starts over: no checkpoint was due yet"
-        raise MynahError(f"training stopped; `mynah train {job.bot}` {kept}") from None
+        raise Stopped(f"{stop or 'training stopped'}; `mynah train {job.bot}` {kept}") from None
     if error := outcome.get("error"):
         raise error
     result: ray.train.Result = outcome["result"]

@@ -110,8 +110,8 @@ def _become_worker(connection: socket.socket) -> None:
 
     from ray._private.runtime_env.context import RuntimeEnvContext
     from ray._private.workers.setup_worker import parser
-    from ray._raylet import AuthenticationTokenLoader, Config
-    from ray.core.generated.common_pb2 import Language
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+    from ray.core.generated.common_pb2 import Language  # type: ignore[attr-defined]
 
     Config.initialize("")  # both were read from the server's environment when Ray was imported
     AuthenticationTokenLoader.instance().reset_cache()

@@ -10,20 +10,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mynah.bot import Bot
-from mynah.bucket import Bucket, fingerprint, new_id
-from mynah.database import served
+from mynah.bot import Bot, Train
+from mynah.bucket import Bucket, fingerprint, new_id, utc_now
+from mynah.database import runs, served
 from mynah.document import unpack
-from mynah.errors import MynahError
+from mynah.errors import MynahError, UsageError
 from mynah.evaluations import write_evaluation
+from mynah.progress import duration
 from mynah.settings import Settings
 from training.lease import HeldError, Lease, taken
 from training.phases import Phases, table, timed
+from training.run_record import Record, recorded
 
 # Raised when a key or the training changes its meaning or default, so that models are trained anew.
-VERSION = 1
+VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
+# Keys of the train section that change nothing in the model.
+NOT_LEARNT = {"price_per_hour"}
 # Of the generate section, what the published model folder holds as its defaults.
 SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}
 
@@ -60,6 +64,11 @@ class Trained:
             f"{m['steps']:,} steps, {m['train_tokens']:,} tokens in {m['seconds']:,.0f} s"
             f" ({m['tokens_per_second']:,.0f} tokens/s)"
         )
+        if m.get("peak_memory_bytes"):
+            lines.append(f"{m['peak_memory_bytes'] / 1e9:,.1f} GB of memory at its peak")
+        if m.get("worked_seconds"):
+            cost = "" if m["cost_usd"] is None else f", ${m['cost_usd']:,.2f}"
+            lines.append(f"{duration(m['worked_seconds'])} in all{cost}")
         lines.append(f"plot: {self.plot}")
         if self.phases:
             lines += ["where the time went:", *table(self.phases)]
@@ -86,12 +95,12 @@ def train(bot: Bot, settings: Settings, again: bool = False) -> Trained:
     if dataset is None:
         raise MynahError(f"bot {bot.name} has no dataset yet: run `mynah dataset {bot.name}`")
     ending = fingerprint(inputs(bot, dataset["id"]))
-    _delete_finished_runs(bot, settings)
-    if not again and (found := _finished(bot, bucket, ending)):
+    _end_finished_runs(bot, settings)
+    if not again and (found := finished(bot, bucket, ending)):
         return _trained(found, bot, bucket, settings.home, skipped=True)
     # Of all that this work is: two trainers that begin it at once would each give their run an id of its own.
     with taken(settings, f"{bot.name}/runs/{ending}") as lease:
-        if not again and (found := _finished(bot, bucket, ending)):  # by another trainer, just now
+        if not again and (found := finished(bot, bucket, ending)):  # by another trainer, just now
             return _trained(found, bot, bucket, settings.home, skipped=True)
         return _train(bot, settings, dataset, lease)
 
@@ -104,67 +113,85 @@ def inputs(bot: Bot, dataset: str) -> dict[str, Any]:
     return {
         "version": VERSION,
         "dataset": dataset,
-        "train": bot.train.model_dump(exclude_defaults=True),
+        "train": bot.train.model_dump(exclude=NOT_LEARNT, exclude_defaults=True),
         "generate": bot.generate.model_dump(include=SAMPLING, exclude_defaults=True),
     }
 
 
-def _finished(bot: Bot, bucket: Bucket, ending: str) -> dict[str, Any] | None:
+def finished(bot: Bot, bucket: Bucket, ending: str) -> dict[str, Any] | None:
     """The manifest of the newest whole model whose id ends in `ending`."""
     ids = [id for id in bucket.names(bot.name, "models") if id.endswith(ending)]
     return next((found for id in sorted(ids, reverse=True) if (found := bucket.manifest(bot.name, "models", id))), None)
 
 
-def _delete_finished_runs(bot: Bot, settings: Settings) -> None:
-    """Delete the checkpoints of runs whose models are whole: their trainer was killed just before it did."""
+def _end_finished_runs(bot: Bot, settings: Settings) -> None:
+    """End the runs whose models are whole: their trainer was killed just before it wrote that, or deleted theirs."""
     bucket = settings.bucket
-    for run in bucket.names(bot.name, "runs"):
-        if bucket.manifest(bot.name, "models", run):
-            with suppress(HeldError), taken(settings, f"{bot.name}/runs/{run.rpartition('-')[2]}"):
-                bucket.delete(bot.name, "runs", run)
+    for id in bucket.names(bot.name, "runs"):
+        if whole := bucket.manifest(bot.name, "models", id):
+            with suppress(HeldError), taken(settings, f"{bot.name}/runs/{id.rpartition('-')[2]}"):
+                with settings.connect() as connection, suppress(UsageError):  # one of an older version has no row
+                    runs.end(connection, runs.find(connection, bot.name, id), "done", metrics=whole["metrics"])
+                bucket.delete(bot.name, "runs", id)
 
 
 def _train(bot: Bot, settings: Settings, dataset: dict[str, Any], lease: Lease) -> Trained:
-    bucket, home = settings.bucket, settings.home
-    begin = time.monotonic()
-    phases: Phases = {}
     named = inputs(bot, dataset["id"])
-    runs = [run for run in bucket.names(bot.name, "runs") if run.endswith(fingerprint(named))]
-    unfinished = [run for run in runs if not bucket.manifest(bot.name, "models", run)]
-    id = max(unfinished, default=None) or new_id(named)
+    ending = fingerprint(named)
+    begun = [id for id in settings.bucket.names(bot.name, "runs") if id.endswith(ending)]
     with settings.connect() as connection:
         now = served.current(connection, bot.name)
+        if recent := runs.unfinished(connection, bot.name, ending):  # it may have saved nothing yet
+            begun.append(recent)
+    unfinished = [id for id in begun if not settings.bucket.manifest(bot.name, "models", id)]
+    id = max(unfinished, default=None) or new_id(named)
+    with recorded(settings, lease, bot.name, id, "train", dataset["id"], bot.train.base) as record:
+        return _trained_as(record, bot, settings, dataset, now.model if now else None)
 
+
+def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str, Any], current: str | None) -> Trained:
+    """Train and publish the model of this run; `current` is the one that it is compared with."""
     # Heavy imports: a model that is there already is found without them.
     from training import driver
 
+    bucket, home, id = settings.bucket, settings.home, record.run.id
+    begin = time.monotonic()
+    phases: Phases = {}
     cache = home / "models"
+    _say(f"run {record.run.number} of {bot.name}, {id}")
     with timed(phases, "preparation"):
         _check_size(bot, dataset, bucket, cache)
     with tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path:
-        task = driver.Task(bot, dataset["id"], id, now.model if now else None, bucket, cache)
+        task = driver.Task(bot, dataset["id"], id, current, bucket, cache)
         checkpoint = Path(path, "checkpoint")
-        outcome = driver.fit(task, checkpoint, phases, lease.check, _import_publish)
+        outcome = driver.fit(task, checkpoint, phases, record.check, record.seen, _import_publish)
         _say("exporting and publishing the model")
-        metrics = _metrics(outcome)
         folder = Path(path, "model")
         with timed(phases, "export"):
             from training.base_model import load_base
+            from training.events import write_events
             from training.plot import plot
             from training.publish import write_model
 
             write_model(*load_base(str(outcome["folder"]), cache), folder, bot.generate)
             history = outcome["history"]
             (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+            write_events(history, id, folder)
             plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
+        metrics = _metrics(outcome, record.seconds, bot.train)
         with timed(phases, "publishing"):
-            whole = _publish(bot, bucket, id, dataset["id"], metrics, folder, lease)
+            samples = [{"step": row["step"], "samples": row["samples"]} for row in history if row.get("samples")]
+            whole = _publish(bot, settings, dataset, metrics, samples, folder, record)
     with timed(phases, "publishing"):
-        lease.confirm()
+        record.confirm()
+        record.done(metrics, samples)
         bucket.delete(bot.name, "runs", id)
     phases = {phase: round(seconds, 1) for phase, seconds in phases.items()}
     phases["rest"] = round(max(0.0, time.monotonic() - begin - sum(phases.values())), 1)
-    return _trained(whole, bot, bucket, home, skipped=False, phases=phases)
+    trained = _trained(whole, bot, bucket, home, skipped=False, phases=phases)
+    for line in trained.summary().splitlines():
+        record.heard(line)
+    return trained
 
 
 def _import_publish() -> None:
@@ -175,33 +202,53 @@ def _import_publish() -> None:
 
 
 def _publish(
-    bot: Bot, bucket: Bucket, id: str, dataset: str, metrics: dict[str, Any], folder: Path, lease: Lease
+    bot: Bot,
+    settings: Settings,
+    dataset: dict[str, Any],
+    metrics: dict[str, Any],
+    samples: list[dict[str, Any]],
+    folder: Path,
+    record: Record,
 ) -> dict[str, Any]:
-    """Publish the model folder, its manifest last; what it says of the current model is an evaluation too."""
+    """Publish the model folder with its card, its manifest last; what it says of the current model is an evaluation."""
+    from training import card
     from training.evaluation import facts_of, versions
 
+    bucket, id = settings.bucket, record.run.id
     compared = metrics["compared"]
     if compared and compared["dev_nats_per_character"] is None:
         _say(f"the current model, {compared['model']}, could not be measured beside it: {compared['why']}")
     elif compared:
         facts = facts_of(
-            dataset,
+            dataset["id"],
             metrics["dev_scored"]["texts"],
             metrics["dev_scored"]["characters"],
             metrics["dev_nats_per_character"],
             compared["dev_nats_per_character"],
         )
-        lease.confirm()
+        record.confirm()
         write_evaluation(bucket, bot.name, id, compared["model"], facts)
     manifest = {
+        "id": id,
+        "bot": bot.name,
+        "created": utc_now(),
         "base": bot.train.base,
-        "dataset": dataset,
+        "dataset": dataset["id"],
         "parameters": bot.train.model_dump(),
         "generate": bot.generate.model_dump(include=SAMPLING),
         "metrics": metrics,
         "versions": versions(),
     }
-    return bucket.publish(folder, manifest, bot.name, "models", id, check=lease.confirm)
+    text = card.card(
+        manifest,
+        dataset,
+        description=bot.description,
+        licence=card.licence_of(bot.train.base, settings.home / "models"),
+        samples=samples[-1]["samples"] if samples else (),
+        plot=PLOT,
+    )
+    (folder / card.FILE).write_text(text, encoding="utf-8")
+    return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
 
 
 def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, cache: Path) -> None:
@@ -215,10 +262,11 @@ def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, cache: Path) 
         check_size(bot.name, tokens, bot.train.block_size)
 
 
-def _metrics(outcome: dict[str, Any]) -> dict[str, Any]:
+def _metrics(outcome: dict[str, Any], seconds: float, train: Train) -> dict[str, Any]:
     """What the manifest says of a run. Losses are in nats; what is measured on dev texts is None where there are none.
 
     dev_loss is per token, on rows of packed dev texts. dev_nats_per_character is on dev_scored texts, each by itself.
+    worked_seconds: what trainers have worked at the run, every try; cost_usd: that, of each worker, at its price.
     """
     history = outcome["history"]
     before, after = history[0], history[-1]
@@ -241,6 +289,11 @@ def _metrics(outcome: dict[str, Any]) -> dict[str, Any]:
         # Of the steps alone, measuring and saving left out; steps learn about as many tokens, so the harmonic mean.
         "tokens_per_second": round(len(steps) / sum(1 / row["tokens_per_second"] for row in steps), 1),
         "precision": outcome["precision"],
+        "peak_memory_bytes": outcome.get("peak_memory_bytes"),
+        "worked_seconds": round(seconds, 1),
+        "cost_usd": None
+        if train.price_per_hour is None
+        else round(seconds / 3600 * train.workers * train.price_per_hour, 6),
     }
 
 

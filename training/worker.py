@@ -2,21 +2,21 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import ray.train.torch
 import torch
-import torch.distributed as dist
 
-from mynah.bot import Train
 from mynah.document import unpack
 from mynah.errors import MynahError
 from training import checkpoint
 from training.base_model import load_base
-from training.blocks import PAD, begin_with_bos, check_size, encode, pack, pack_dev, rows_of_step
+from training.blocks import Rows, begin_with_bos, check_size, encode, pack, pack_dev
 from training.evaluation import Scored, characters_of, choose, dev_texts, nats
+from training.loss import dev_loss, is_causal, keeps_borders, nats_of, sum_over_workers
+from training.optimization import CLIP, adamw, count_steps, learning_rate, parts, step_rows
 from training.phases import Phases, timed
 from training.precision import arithmetic, autocast
 from training.progress_board import Job
@@ -24,7 +24,6 @@ from training.progress_board import Job
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-CLIP = 1.0  # the gradient's norm, at the most
 SHOW_EVERY = 0.5  # seconds between two rows shown to the driver
 
 
@@ -53,14 +52,15 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     with timed(phases, "base model, texts"):
         model, tokenizer = load_base(train.base, job.cache)
         begin_with_bos(tokenizer)
-        blocks = pack(encode(tokenizer, _train_texts(job)), train.block_size)
+        _check_model(model, job)
+        together = keeps_borders(model)
+        blocks = pack(encode(tokenizer, _train_texts(job)), train.block_size, together)
         texts = dev_texts(job.bucket, job.bot, job.dataset)
-        dev = pack_dev(encode(tokenizer, texts), train.block_size, train.eval_blocks)
+        dev = pack_dev(encode(tokenizer, texts), train.block_size, train.eval_blocks, together)
         state = checkpoint.load()
     scored = choose(texts)
-    tokens = int((blocks != PAD).sum())
+    tokens = blocks.count_tokens()
     check_size(job.bot, tokens, train.block_size)
-    batch = train.batch_size * world
     steps = count_steps(train, len(blocks), world)
 
     def outcome() -> dict[str, Any]:
@@ -83,6 +83,9 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     if "model" in state:
         model.load_state_dict(state["model"])
     parallel = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"gradient_as_bucket_view": True})
+    # Only with the last part of a step do the workers exchange their gradients.
+    alone: Callable[[], AbstractContextManager[None]] = getattr(parallel, "no_sync", nullcontext)
+    head = model.get_output_embeddings()
     optimizer = adamw(model, train)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
@@ -103,10 +106,17 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
             show(**measured)
             if per_character:
                 mine = nats(model, tokenizer, scored[rank::world], device, lambda: autocast(train, device))
-                total = _sum_over_workers(torch.tensor([mine], dtype=torch.float64, device=device)).item()
+                total = sum_over_workers(torch.tensor([mine], dtype=torch.float64, device=device)).item()
                 measured["dev_nats_per_character"] = total / characters_of(scored)
         model.train()
         return measured
+
+    def learn(rows: Rows, weight: float) -> torch.Tensor:
+        """Add to the gradients those of the rows' nats times `weight`; returns the nats."""
+        with autocast(train, device):
+            loss = nats_of(parallel, head, rows, device)
+        (loss * weight).backward()
+        return loss.detach()
 
     show(steps=steps, step=step, saved=step, tokens=tokens, rows=len(blocks), precision=arithmetic(train, device))
     started = time.monotonic() - seconds
@@ -122,15 +132,19 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         rate = learning_rate(step, steps, train)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        rows = blocks[rows_of_step(step, batch, len(blocks), train.seed)]
-        tokens = int((rows != PAD).sum())
+        rows = step_rows(step, blocks, train, world)
+        tokens, asked = rows.count_tokens(), int(rows.asked().sum())
         before = time.monotonic()
         with timed(phases, "steps"):
-            with autocast(train, device):
-                loss = _loss(parallel, rows[rank::world], device)
-            loss.backward()
+            total = torch.zeros((), device=device)
+            # Workers' gradients are averaged: with this weight, they are those of the mean over the step's tokens.
+            *first, last = parts(rows, train, rank, world)
+            for part in first:
+                with alone():
+                    total += learn(part, world / asked)
+            total += learn(last, world / asked)
             torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-            mean = _sum_over_workers(loss.detach()).item() / world
+            mean = sum_over_workers(total).item() / asked
             if not math.isfinite(mean):
                 raise MynahError(
                     f"training {job.bot} went astray: the loss of step {step + 1} is {mean}; lower train.learning_rate"
@@ -189,7 +203,7 @@ def measure_current(
     except Exception as error:  # whatever is wrong with that model, this one's training is not to blame
         lines = str(error).splitlines()
         why = lines[0] if isinstance(error, MynahError) else f"{type(error).__name__}: {lines[0] if lines else ''}"
-    total, failed = _sum_over_workers(
+    total, failed = sum_over_workers(
         torch.tensor([mine, float(bool(why))], dtype=torch.float64, device=device)
     ).tolist()
     if failed:
@@ -197,57 +211,19 @@ def measure_current(
     return {"dev_nats_per_character": total / characters_of(scored)}
 
 
-def count_steps(train: Train, rows: int, workers: int) -> int:
-    """Steps in all, for a training set of `rows` rows."""
-    return train.max_steps or max(1, math.ceil(train.epochs * rows / (train.batch_size * workers)))
-
-
-def learning_rate(step: int, steps: int, train: Train) -> float:
-    """The learning rate of the step `step` (from 0): a linear rise to the peak, then linearly to zero."""
-    warm = math.ceil(train.warmup_fraction * steps)
-    share = (step + 1) / warm if step < warm else (steps - step) / (steps - warm)
-    return train.learning_rate * share
-
-
-def adamw(model: "PreTrainedModel", train: Train) -> torch.optim.AdamW:
-    """AdamW; biases and norms (no matrices) are not decayed."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": train.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=train.learning_rate, eps=train.adam_epsilon, fused=True)
-
-
-@torch.no_grad()
-def dev_loss(
-    model: "PreTrainedModel", dev: np.ndarray, train: Train, rank: int, world: int, device: torch.device
-) -> float:
-    """Mean cross-entropy of `dev` in nats per token; each worker measures its share of the rows."""
-    total = torch.zeros(2, dtype=torch.float64, device=device)  # nats, tokens
-    mine = dev[rank::world]
-    for first in range(0, len(mine), train.batch_size):
-        rows = mine[first : first + train.batch_size]
-        with autocast(train, device):
-            loss = _loss(model, rows, device)
-        tokens = int((rows[:, 1:] != PAD).sum())
-        total += torch.tensor([loss.item() * tokens, tokens], dtype=torch.float64, device=device)
-    nats_of_all, tokens_of_all = map(float, _sum_over_workers(total))
-    return nats_of_all / tokens_of_all
-
-
-def _loss(model: torch.nn.Module, rows: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Mean cross-entropy of the next token over `rows`, [rows, block_size]."""
-    tokens = torch.from_numpy(rows.astype(np.int64)).to(device)
-    # What fills a row up comes last, so that no token sees it, and is not asked for (-100).
-    loss: torch.Tensor = model(input_ids=tokens.clamp(min=0), labels=tokens.masked_fill(tokens == PAD, -100)).loss
-    return loss
-
-
-def _sum_over_workers(value: torch.Tensor) -> torch.Tensor:
-    if dist.is_initialized() and dist.get_world_size() > 1:
-        dist.all_reduce(value)
-    return value
+def _check_model(model: "PreTrainedModel", job: Job) -> None:
+    """Raise MynahError where `model` is none to tune, or takes no rows of this size."""
+    if not is_causal(model):
+        raise MynahError(
+            f"base model {job.train.base} ({type(model).__name__}) is not causal: its tokens see what comes after them,"
+            " so that it cannot write; name another train.base"
+        )
+    most = getattr(model.config, "max_position_embeddings", None) or job.train.block_size
+    if most < job.train.block_size:
+        raise MynahError(
+            f"base model {job.train.base} reads at most {most:,} tokens at once: lower train.block_size (now"
+            f" {job.train.block_size:,})"
+        )
 
 
 def _train_texts(job: Job) -> Iterator[str]:

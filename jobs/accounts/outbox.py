@@ -3,10 +3,11 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
-from jobs.accounts import Duplicate, Outcome, Posted, Published, Unavailable
+from jobs.accounts import FREE, Duplicate, Outcome, Page, Posted, Published, Shown, Unavailable
 from mynah import journal
 from mynah.bot import OutboxAccount
 from mynah.database.posts import Post
@@ -26,6 +27,9 @@ class Outbox:
 
     path: Path
     settle: ClassVar[timedelta] = timedelta(0)  # what the file lacks was not posted
+    idempotent: ClassVar[bool] = False
+    page_size: ClassVar[tuple[int, int]] = (1, 1)  # whatever it is: a page is the whole file
+    read_cost: ClassVar[Decimal] = FREE
 
     @property
     def name(self) -> str:
@@ -44,10 +48,22 @@ class Outbox:
             return Unavailable(str(error))
         return Posted(self._published(id))
 
-    def find(self, post: Post) -> Published | None:
-        """The line with this text, or None. Raises MynahError where the file cannot be read."""
+    def own_posts(self, since: datetime, after: str | None, size: int, cursor: str | None) -> Page:
+        """All lines of the file. Raises MynahError where it cannot be read."""
         with journal.opened(self.path) as box:
-            return next((self._published(line["id"]) for line in box.lines if line["text"] == post.text), None)
+            return Page([Shown(self._published(line["id"]), line["text"]) for line in reversed(box.lines)], None)
+
+    def same(self, post: Post, shown: Shown) -> bool:
+        return post.text == shown.text
+
+    def cost(self, text: str) -> Decimal:
+        return FREE
+
+    def long(self, text: str) -> None:
+        """A file takes a text of any length."""
+
+    def record(self, post: Post) -> None:
+        """The text is all that is written."""
 
     def _published(self, id: str) -> Published:
         return Published(id, f"{self.path.absolute().as_uri()}#{id}")

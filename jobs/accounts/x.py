@@ -8,25 +8,29 @@ whether the post exists; a fresh post may be missing from the timeline for some 
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from jobs.accounts import Duplicate, Outcome, Posted, Published, Refused, Unavailable, Unknown
+from jobs.accounts import Duplicate, Outcome, Page, Posted, Published, Refused, Shown, Unavailable, Unknown
 from mynah import bot as bot_file
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
+from mynah.rules import Rejection, long
 from mynah.settings import X_KEYS, Settings
+from mynah.tweet import urls
 from mynah.x_client import api_address, brief, never_sent, open_client, said, short
 
 if TYPE_CHECKING:  # imported when the account is first used
     import requests
 
-PAGE = 100  # posts a page of the timeline, X's maximum
-PAGES = 32  # X shows the last 3,200 posts
+REACH = 3200  # posts that a timeline goes back
 MARGIN = timedelta(minutes=10)  # how far X's clock and the database's may differ
+POST, POST_WITH_LINK, OWN_POST = Decimal("0.015"), Decimal("0.20"), Decimal("0.001")  # dollars since 2026-02
+NUMBERS = {"like_count": "likes", "retweet_count": "reposts", "reply_count": "replies", "quote_count": "quotes"}
+NUMBERS["impression_count"] = "views"
 DUPLICATE = "duplicate content"
 # Words in the detail of a 403 that speak of the account or the app, not of the text.
 NOT_THE_TEXT = re.compile(r"permi|suspend|locked|automated|enroll|authenticat|oauth|\bapp\b|\bclient\b", re.IGNORECASE)
@@ -38,18 +42,30 @@ def open_account(bot: str, name: str, section: bot_file.XAccount, settings: Sett
     if keys is None:
         names = ", ".join(section.env + key for key in X_KEYS)
         raise UsageError(f"account {name} of bot {bot} posts to X and its keys are not set: set {names}")
-    return XAccount(*keys, api_url=settings.x_api_url)
+    settle = timedelta(minutes=section.settle_minutes)
+    return XAccount(*keys, api_url=settings.x_api_url, settle=settle, max_weight=section.max_weight)
 
 
 class XAccount:
     """The account that four keys belong to. `api_url` moves X's host: the simulator, a proxy."""
 
-    settle: ClassVar[timedelta] = timedelta(minutes=10)
+    idempotent: ClassVar[bool] = False
+    page_size: ClassVar[tuple[int, int]] = (5, 100)
+    read_cost: ClassVar[Decimal] = OWN_POST
 
     def __init__(
-        self, api_key: str, api_secret: str, access_token: str, access_token_secret: str, *, api_url: str | None = None
+        self,
+        api_key: str,
+        api_secret: str,
+        access_token: str,
+        access_token_secret: str,
+        *,
+        api_url: str | None = None,
+        settle: timedelta = timedelta(minutes=10),
+        max_weight: int | None = None,
     ) -> None:
         """Raises UsageError where `api_url` is no address of a server."""
+        self.settle, self._max_weight = settle, max_weight
         self._keys = (api_key, api_secret, access_token, access_token_secret)
         self._api = api_address(api_url)
         is_x = (urlsplit(self._api).hostname or "").endswith((".x.com", ".twitter.com"))
@@ -73,45 +89,47 @@ class XAccount:
             return Unknown(f"the answer was lost ({brief(error)})")
         return Posted(self._published(id))
 
-    def find(self, post: Post) -> Published | None:
-        """The post of this text on the account's own timeline, read back to before it was claimed.
+    def cost(self, text: str) -> Decimal:
+        return POST_WITH_LINK if urls(text) else POST
 
-        Raises MynahError where the timeline cannot be read whole, or where a post differs in nothing but its links.
+    def long(self, text: str) -> Rejection | None:
+        return long(text, self._max_weight) if self._max_weight else None
+
+    def record(self, post: Post) -> None:
+        """X takes nothing by which it would know a post again."""
+
+    def own_posts(self, since: datetime, after: str | None, size: int, cursor: str | None) -> Page:
+        """A page of the account's own timeline. Its cursor is the id that the next page's posts are older than, and how
+        many were read: X shows the last REACH.
+
+        Raises MynahError where the timeline cannot be read.
         """
-        doubtful = None
-        for shown in self._timeline(post.claimed_at - MARGIN):
-            match _same(post.text, shown):
-                case True:
-                    return self._published(shown["id"])
-                case None:
-                    doubtful = shown["id"]
-        if doubtful:
-            url = self._published(doubtful).url
-            raise MynahError(
-                f"tweet {post.tweet_id} and {url} differ in nothing but their links: compare them yourself"
-            )
-        return None
+        until, _, read = (cursor or "").partition(" ")
+        reply = self._read(
+            "get_users_tweets",
+            self._user_id,
+            max_results=size,
+            since_id=after,
+            until_id=until or None,
+            tweet_fields=["created_at", "entities", "note_tweet", "public_metrics"],
+            user_auth=True,
+        )
+        page, meta = reply.get("data", []), reply.get("meta", {})
+        shown = [self._shown(each) for each in page]
+        if reply.get("errors") or not (page or meta.get("result_count") == 0):
+            why = f"its answer is not whole ({short(reply.get('errors', reply))})"
+            return Page(shown, cursor, str(self._unreadable(why)))
+        # With `after`, X itself leaves out what is older, whatever its clock shows.
+        old = page and after is None and datetime.fromisoformat(page[-1]["created_at"]) < since - MARGIN
+        count = int(read or 0) + len(page)
+        if page and not old and meta.get("next_token"):
+            return Page(shown, f"{page[-1]['id']} {count}")
+        if not old and count >= REACH:
+            return Page(shown, cursor, str(self._unreadable(f"more than {REACH} posts since {since:%Y-%m-%d %H:%M}")))
+        return Page(shown, None)
 
-    def _timeline(self, since: datetime) -> Iterator[dict[str, Any]]:
-        """The account's own posts, newest first: a page, and more until one is older than `since`."""
-        token = None
-        for _ in range(PAGES):
-            reply = self._read(
-                "get_users_tweets",
-                self._user_id,
-                max_results=PAGE,
-                pagination_token=token,
-                tweet_fields=["created_at", "entities", "note_tweet"],
-                user_auth=True,
-            )
-            page, meta = reply.get("data", []), reply.get("meta", {})
-            yield from page
-            if reply.get("errors") or not (page or meta.get("result_count") == 0):
-                raise self._unreadable(f"its answer is not whole ({short(reply.get('errors', reply))})")
-            token = meta.get("next_token")
-            if not token or (page and datetime.fromisoformat(page[-1]["created_at"]) < since):
-                return
-        raise self._unreadable(f"more than {PAGES * PAGE} posts since {since:%Y-%m-%d %H:%M} UTC")
+    def same(self, post: Post, shown: Shown) -> bool | None:
+        return _same(post.text, shown.data)
 
     @cached_property
     def _user_id(self) -> str:
@@ -132,6 +150,11 @@ class XAccount:
 
     def _unreadable(self, why: str) -> MynahError:
         return MynahError(f"{self.name} does not tell what this account has posted: {why}; run again later")
+
+    def _shown(self, post: dict[str, Any]) -> Shown:
+        counted = post.get("public_metrics") or {}
+        numbers = {name: int(counted[theirs]) for theirs, name in NUMBERS.items() if theirs in counted}
+        return Shown(self._published(post["id"]), post["text"], post, numbers)
 
     def _published(self, id: str) -> Published:
         return Published(id, f"{self._site}/i/web/status/{id}")

@@ -6,6 +6,8 @@ overrides, and says where a mistake is. `make generate` makes the reference, doc
 """
 
 from mynah.bot.accounts import Account
+from mynah.bot.accounts.bluesky import BlueskyAccount
+from mynah.bot.accounts.mastodon import MastodonAccount
 from mynah.bot.accounts.outbox import OutboxAccount
 from mynah.bot.accounts.x import XAccount
 from mynah.bot.clean import Clean
@@ -25,6 +27,7 @@ from mynah.bot.train import Train
 
 __all__ = [
     "Account",
+    "BlueskyAccount",
     "Bot",
     "BotFile",
     "BotSpec",
@@ -32,6 +35,7 @@ __all__ = [
     "FileSource",
     "Generate",
     "Judge",
+    "MastodonAccount",
     "OutboxAccount",
     "Post",
     "Promote",

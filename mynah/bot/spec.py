@@ -5,12 +5,14 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mynah.bot.accounts import Account, AnyAccount
-from mynah.bot.accounts.x import XAccount
+from mynah.bot.accounts import Account, AnyAccount, KeyedAccount
+from mynah.bot.alerts import Alerts
 from mynah.bot.clean import Clean
+from mynah.bot.distill import Distill
 from mynah.bot.generate import Generate
 from mynah.bot.judge import Judge
 from mynah.bot.post import Post
+from mynah.bot.prefer import Prefer
 from mynah.bot.promote import Promote
 from mynah.bot.ray import Ray
 from mynah.bot.scrape import Scrape
@@ -42,10 +44,16 @@ class BotSpec(Section):
     """Posting to one account, in short."""
     accounts: dict[Name, AnyAccount] = Field(default={})
     """Where it posts, each by a name of your choice."""
+    alerts: Alerts = Alerts()
+    """Telling people what needs them."""
     ray: Ray = Ray()
     """Training on a cluster."""
     serve: Serve = Serve()
     """Serving on a cluster."""
+    prefer: Prefer = Prefer()
+    """Learning from the curators."""
+    distill: Distill = Distill()
+    """Making a smaller model."""
     promote: Promote = Promote()
     """Changing to a newly trained model."""
 
@@ -57,13 +65,16 @@ class BotSpec(Section):
                 "stands beside accounts: keep one of them (post is the short form of one account)",
                 {"at": ("post",)},
             )
-        first: dict[str, str] = {}
+        first: dict[tuple[str, str], str] = {}
         for name, account in self.accounts.items():
-            if isinstance(account, XAccount) and first.setdefault(account.env, name) != name:
+            if not isinstance(account, KeyedAccount):
+                continue
+            keys = account.kind, account.env
+            if first.setdefault(keys, name) != name:
                 raise PydanticCustomError(
                     "same_env",
                     "the same as that of {other}, so both would post with the same keys: give each its own, e.g. NEWS_",
-                    {"other": first[account.env], "at": ("accounts", name, "env")},
+                    {"other": first[keys], "at": ("accounts", name, "env")},
                 )
         return self
 

@@ -17,9 +17,13 @@ class Train(Section):
     """Texts that are held out to measure the loss on. A text stays on its side for ever: another share is that of the
     texts to come."""
     block_size: Annotated[int, Unit("tokens per row")] = Field(default=128, ge=16)
-    """The length of a training row. Texts are packed end to end into rows."""
-    batch_size: Annotated[int, Unit("rows per step and worker")] = Field(default=8, ge=1)
-    """Rows that each worker learns from in one step."""
+    """The length of a training row. Texts are packed side by side into rows, and do not see each other."""
+    batch_size: Annotated[int, Unit("rows at once per worker")] = Field(default=8, ge=1)
+    """Rows that each worker computes at once, which is what takes memory. A step learns from as many, of each worker,
+    unless batch_tokens is given."""
+    batch_tokens: Annotated[int | None, Unit("tokens per step")] = Field(default=None, ge=1)
+    """Tokens that all workers together learn from in one step, in as many parts of batch_size rows as that takes
+    (gradient accumulation). It is rounded to whole rows of block_size tokens."""
     epochs: Annotated[float, Unit("passes")] = Field(default=1.0, gt=0)
     """Passes over the training texts, unless max_steps is given."""
     max_steps: Annotated[int | None, Unit("steps")] = Field(default=None, ge=1)
@@ -28,6 +32,8 @@ class Train(Section):
     """AdamW's highest learning rate. It is reached after the warm-up and falls linearly to zero."""
     warmup_fraction: Annotated[float, Unit("share of the steps")] = Field(default=0.1, ge=0, lt=1)
     """Steps over which the learning rate rises from zero."""
+    warmup_steps: Annotated[int | None, Unit("steps")] = Field(default=None, ge=0)
+    """The same in steps; overrides warmup_fraction."""
     weight_decay: Annotated[float, Unit("number")] = Field(default=0.01, ge=0)
     """AdamW's weight decay, on matrices only."""
     adam_epsilon: Annotated[float, Unit("number")] = Field(default=1e-8, gt=0)
@@ -44,3 +50,5 @@ class Train(Section):
     """Ray Train workers, which share the work. On CPUs they split the cores; on GPUs each takes one GPU."""
     seed: Annotated[int, Unit("number")] = 0
     """Seed of the data's order and of dropout."""
+    price_per_hour: Annotated[float | None, Unit("US dollars per hour and worker")] = Field(default=None, ge=0)
+    """What an hour of a worker's machine or GPU costs, for the cost of a training that `mynah runs` shows."""

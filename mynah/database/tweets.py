@@ -1,6 +1,6 @@
 """The tweets table: what a bot may say, one row a text, with its judgement."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -87,18 +87,6 @@ def add_tweets(connection: Connection, bot: str, tweets: Iterable[NewTweet]) -> 
         return cursor.rowcount
 
 
-def list_tweets(connection: Connection, bot: str, state: str, limit: int) -> list[Tweet]:
-    """The bot's tweets in one state, the best first; posted ones the newest first."""
-    with connection.cursor(row_factory=_ROW) as cursor:
-        return cursor.execute(
-            """
-            SELECT * FROM tweets WHERE bot = %s AND state = %s
-            ORDER BY posted_at DESC NULLS LAST, score DESC NULLS LAST, id LIMIT %s
-            """,
-            [bot, state, limit],
-        ).fetchall()
-
-
 def count_states(connection: Connection, bot: str) -> dict[str, int]:
     """How many tweets the bot has in each of STATES."""
     rows = connection.execute("SELECT state, count(*) FROM tweets WHERE bot = %s GROUP BY state", [bot])
@@ -169,6 +157,31 @@ def decide(
     elif decided[0] != state:
         raise MynahError(f"tweet {id} cannot be {state}: {decided[1]}")
     return decided is not None
+
+
+def decide_many(
+    connection: Connection, bot: str, seen: Sequence[tuple[int, int]], state: str, reason: str | None = None
+) -> set[int]:
+    """Decide as `decide` does about tweets of which the id and the revision were seen. Returns which were decided."""
+    rows = connection.execute(
+        """
+        UPDATE tweets
+        SET state = %(state)s, judgement = %(state)s, reason = %(reason)s, decided_at = now(), claimed_at = NULL
+        FROM unnest(%(ids)s::bigint[], %(revisions)s::integer[]) AS seen (id, revision)
+        WHERE bot = %(bot)s AND tweets.id = seen.id AND tweets.revision = seen.revision
+          AND state IN ('candidate', 'approved', 'rejected', 'unknown')
+          AND NOT (state = 'unknown' AND %(state)s = 'candidate')
+        RETURNING tweets.id
+        """,
+        {
+            "bot": bot,
+            "state": state,
+            "reason": reason,
+            "ids": [id for id, _ in seen],
+            "revisions": [revision for _, revision in seen],
+        },
+    )
+    return {id for (id,) in rows}
 
 
 def edit(connection: Connection, bot: str, id: int, text: str, revision: int | None = None) -> bool:

@@ -42,16 +42,23 @@ class Post:
 
 
 class Account:
-    """What the simulated account has posted and what it was refused, kept in a journal."""
+    """What the simulated account has posted and what it was refused, kept in a journal.
 
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
+    Its clock is `ahead` of ours by so many seconds.
+    """
+
+    def __init__(self, journal: Journal, ahead: float = 0) -> None:
+        self.journal, self.ahead = journal, ahead
         self.posts: dict[str, Post] = {}  # oldest first
         self.refused: deque[dict[str, Any]] = deque(maxlen=KEPT_REFUSED)
         self.spent = 0.0
         self.last_id = 0
         for line in journal.lines:
             self._apply(line)
+
+    def now(self) -> float:
+        """Its time, in seconds since 1970."""
+        return time.time() + self.ahead
 
     def _apply(self, line: dict[str, Any]) -> None:
         match line.get("event"):
@@ -77,7 +84,7 @@ class Account:
             raise invalid("text", value, f"The text cannot be posted: {wrong.words}.")
         if any(post.text == text for post in self.posts.values()):
             raise Refusal(403, "Forbidden", DUPLICATE)
-        now = time.time()
+        now = self.now()
         # As X's: milliseconds since its own epoch, then 22 bits of machine and sequence.
         id = max(int(now * 1000) - 1288834974657 << 22, self.last_id + 1)
         self._tell(event="posted", id=str(id), text=text, at=round(now, 3))
@@ -89,12 +96,12 @@ class Account:
             detail = f"Could not find tweet with id: [{id}]."
             kind = PROBLEMS + "resource-not-found"
             raise Refusal(404, "Not Found Error", detail, kind, parameter="id", resource_type="tweet", value=id)
-        self._tell(event="deleted", id=id, at=round(time.time(), 3))
+        self._tell(event="deleted", id=id, at=round(self.now(), 3))
 
     def refuse(self, refusal: Refusal, text: str) -> None:
         """Remember a refusal for the page; one without a valid signature costs no line of the file."""
         line = {"event": "refused", "status": refusal.status, "why": str(refusal), "text": text[:1000]}
-        line["at"] = round(time.time(), 3)
+        line["at"] = round(self.now(), 3)
         if refusal.status == 401:
             self._apply(line)
         else:

@@ -5,25 +5,24 @@ of X, such as tweepy: signatures and bearer tokens, rate limits, refusals, the s
 are X's (docs.x.com/x-api). What is posted is kept in a file of JSON lines.
 """
 
-import os
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from mynah.errors import MynahError
 from mynah.journal import Journal, opened
+from mynah.tweet import weight
+from simulators.hostile import Hostile
+from simulators.listening import listening, run
+from simulators.page import PAGE_HEADERS, Shown, page
 from simulators.x import posting, reading
 from simulators.x.access import WINDOW, Access, Limits
 from simulators.x.account import USER, Account, Refusal
 from simulators.x.billing import Bill
-from simulators.x.page import PAGE_HEADERS, page
 from simulators.x.troubles import REFUSALS, Troubles, delivered, spoiled
 from simulators.x.world import World
 
@@ -36,6 +35,7 @@ DEMO_KEYS = {
 }
 DEMO_BEARER = "AAAAAAAAAAAAAAAAAAAAmynahDemoBearerToken000000000000"
 MAX_BODY = 1 << 16  # bytes
+API = "/2/"  # what the paths of the API begin with
 
 
 def application(
@@ -47,12 +47,15 @@ def application(
     troubles: Troubles | None = None,
     bill: Bill | None = None,
     window: float = WINDOW,
+    ahead: float = 0,
+    lag: float = 0,
 ) -> Starlette:
     """The simulator as an ASGI application. `keys` are the only four that it takes, by the names of DEMO_KEYS.
 
     `bearer` is the token of the app, `world` who is there beside the account, `window` the seconds of a rate limit.
+    The account's clock is `ahead` of ours by so many seconds, and a post shows on its timeline after `lag` seconds.
     """
-    account, access, limits = Account(journal), Access(keys, bearer), Limits(window)
+    account, access, limits = Account(journal, ahead), Access(keys, bearer), Limits(window)
     world, troubles, bill = world or World(), troubles or Troubles(), bill or Bill()
 
     def api(
@@ -99,14 +102,14 @@ def application(
     def timeline(request: Request, _body: bytes) -> dict[str, Any]:
         id = str(request.path_params["id"])
         if id == USER["id"]:
-            return reading.page_of_posts(posting.own_posts(account), request.query_params)
+            return reading.page_of_posts(posting.own_posts(account, lag), request.query_params)
         return reading.timeline(world, id, request.query_params)
 
     def followers(request: Request, _body: bytes) -> dict[str, Any]:
         return reading.followers(world, str(request.path_params["id"]), request.query_params)
 
     async def show(request: Request) -> Response:
-        return HTMLResponse(page(account, bill), headers=PAGE_HEADERS)
+        return HTMLResponse(_page(account, bill), headers=PAGE_HEADERS)
 
     async def charged(request: Request) -> Response:
         return JSONResponse({"requests": bill.requests, "read": dict(bill.read), "dollars": bill.dollars})
@@ -141,33 +144,38 @@ def serve(
     state: Path,
     keys: Mapping[str, str] = DEMO_KEYS,
     *,
-    world: World | None = None,
-    troubles: Troubles | None = None,
-    window: float = WINDOW,
+    odds: Mapping[str, float] | None = None,
+    seed: int = 1,
+    **how: Any,
 ) -> None:
     """Run the simulator until it is stopped; `port` 0 takes a free one. Prints what to set to use it.
 
+    `odds` and `seed` are what Hostile takes, the rest is what `application` takes.
     Raises MynahError where the port or the file `state` is taken.
     """
-    with opened(state, wait=False) as journal, _listen(host, port) as listener:
-        port = listener.getsockname()[1]
-        url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    with opened(state, wait=False) as journal, listening(host, port) as (listener, url):
         print(f"X simulator on {url}, kept in {state}; nothing reaches X. To use it:")
         for name, value in {"X_API_URL": url, **keys, "X_BEARER_TOKEN": DEMO_BEARER}.items():
             print(f"  export {name}={value}")
         print(flush=True)
-        config = uvicorn.Config(
-            application(journal, keys, world=world, troubles=troubles, window=window),
-            log_level="warning",
-            lifespan="off",
-            timeout_graceful_shutdown=2,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        run(Hostile(application(journal, keys, **how), odds or {}, seed, API, refusal), listener)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise MynahError(f"cannot listen on {host}:{port}: {reason}; choose another with --host and --port") from None
+def _page(account: Account, bill: Bill) -> str:
+    posts = [
+        Shown(post.id, post.text, post.at, f"weight {weight(post.text)} · ${post.cost:.3f}")
+        for post in account.posts.values()
+    ]
+    counts = f"X would have charged ${account.spent:.3f}."
+    counts += (
+        f" Read since it started, in {bill.requests:,} requests: {bill.read['post'] + bill.read['own post']:,} posts"
+    )
+    counts += f" and {bill.read['user']:,} users, for ${bill.dollars:.3f}."
+    return page("X", USER["name"], USER["username"], counts, posts, reversed(account.refused))
+
+
+def refusal(status: int) -> Response:
+    """What X answers where it takes nothing now."""
+    return (
+        JSONResponse(Refusal(*REFUSALS[str(status)]).body, status) if str(status) in REFUSALS else Response("", status)
+    )

@@ -36,9 +36,10 @@ def delete(account: Account, id: str) -> dict[str, Any]:
     return {"data": {"deleted": True}}
 
 
-def own_posts(account: Account) -> list[dict[str, Any]]:
-    """The account's posts as X shows them, with every field, the newest first."""
-    return [_tweet(post) for post in reversed(account.posts.values())]
+def own_posts(account: Account, lag: float) -> list[dict[str, Any]]:
+    """The account's posts that are older than `lag` seconds, as X shows them, with every field, the newest first."""
+    newest = account.now() - lag
+    return [_tweet(post) for post in reversed(account.posts.values()) if post.at <= newest]
 
 
 def text_of(body: bytes) -> str:

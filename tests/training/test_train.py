@@ -31,15 +31,16 @@ from mynah.document import unpack
 from mynah.errors import MynahError
 from mynah.evaluations import evaluation
 from mynah.settings import Settings
-from tests.training.conftest import CURRENT, Finished
+from tests.training.conftest import UNTUNED, Finished
 from tests.training.trainer import history_of, start
 from training.blocks import encode, pack_dev
 from training.checkpoint import SNAPSHOT, mend
 from training.evaluation import Scored, evaluate
 from training.failures import root_cause
+from training.loss import dev_loss
 from training.progress_board import Job
 from training.train import inputs, train
-from training.worker import dev_loss, measure_current, work
+from training.worker import measure_current, work
 
 MakeBot = Callable[..., Bot]
 WriteDataset = Callable[..., str]
@@ -59,7 +60,9 @@ def settings(bucket: Bucket, tmp_path: Path, database_url: str, settings_of: Set
 def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings_of: SettingsOf, tmp_path: Path):
     bucket = finished.bucket
     assert finished.out == ""
-    first, second, *progress, last = finished.err.splitlines()
+    (id,) = set(bucket.names("bird", "models")) - {UNTUNED}
+    began, first, second, *progress, last = finished.err.splitlines()
+    assert began == f"run 1 of bird, {id}"
     assert first.startswith("starting 2 workers, ")
     assert second.startswith("training bird: 60 steps, ")
     assert {line.split(":")[0] for line in progress} == {"training"}
@@ -106,11 +109,11 @@ def test_both_models_are_measured_on_the_new_dev_texts(finished: Finished):
     assert metrics["dev_nats_per_character"] < metrics["dev_nats_per_character_untuned"] - 0.1
     # The current model is the untuned one, so that its figure is known; it has seen none of these texts.
     untuned = pytest.approx(metrics["dev_nats_per_character_untuned"], rel=1e-6)
-    assert metrics["compared"] == {"model": CURRENT, "dev_nats_per_character": untuned}
+    assert metrics["compared"] == {"model": UNTUNED, "dev_nats_per_character": untuned}
     texts = [d.text for d in unpack(finished.bucket.read("bird", "datasets", finished.dataset, "dev.jsonl.zst"))]
     assert metrics["dev_scored"] == {"texts": len(texts), "characters": sum(map(len, texts))}
     # What promotion reads, from the training as from `mynah evaluate`.
-    written = evaluation(finished.bucket, "bird", model, CURRENT)
+    written = evaluation(finished.bucket, "bird", model, UNTUNED)
     assert written is not None
     assert written["dataset"] == finished.dataset
     assert written["dev_nats_per_character"] == metrics["dev_nats_per_character"]
@@ -141,10 +144,10 @@ def test_the_run_of_a_published_model_is_deleted_by_the_next_call(finished: Fini
 
 
 def test_a_current_model_that_is_gone_does_not_fail_the_training(bucket: Bucket, make_bot: MakeBot, tmp_path: Path):
-    job = Job("bird", "1", "1", CURRENT, bucket, tmp_path, make_bot().train, 1, MagicMock())
+    job = Job("bird", "1", "1", UNTUNED, bucket, tmp_path, make_bot().train, 1, MagicMock())
     measured = measure_current(job, [Scored("A crow.", True)], 0, 1, torch.device("cpu"))
     assert measured["dev_nats_per_character"] is None
-    assert CURRENT in str(measured["why"])
+    assert UNTUNED in str(measured["why"])
 
 
 def test_a_new_key_at_its_default_leaves_a_model_as_it_is(make_bot: MakeBot):
@@ -261,7 +264,8 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     process = start(finished.bot, settings)
     _, err = process.communicate()
     assert process.returncode == 0, err
-    resumed = int(err.splitlines()[1].rpartition("going on from step ")[2])
+    assert err.splitlines()[0] == f"run 1 of bird, {run}"  # and not the second one
+    resumed = int(err.splitlines()[2].rpartition("going on from step ")[2])
     assert saved <= resumed < 60
     trained = train(finished.bot, settings)
     assert trained.id == run

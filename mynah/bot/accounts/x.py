@@ -1,26 +1,14 @@
 """The account `x`."""
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from mynah.bot.accounts.account import Account
+from mynah.bot.accounts.account import KeyedAccount, Prefix
 from mynah.bot.section import Unit
 
-_PREFIX = r"^([A-Z][A-Z0-9_]*_)?$"
 
-
-def _prefix(value: str) -> str:
-    if not re.fullmatch(_PREFIX, value):
-        raise ValueError("not the beginning of variables' names: capitals, digits and _, with _ at the end, e.g. NEWS_")
-    return value
-
-
-Prefix = Annotated[str, Unit("prefix"), Field(json_schema_extra={"pattern": _PREFIX}), AfterValidator(_prefix)]
-
-
-class XAccount(Account):
+class XAccount(KeyedAccount):
     """An account on X."""
 
     kind: Literal["x"]
@@ -29,6 +17,9 @@ class XAccount(Account):
     """What the names of the account's environment variables begin with: with `NEWS_`, its keys are `NEWS_X_API_KEY`,
     `NEWS_X_API_SECRET`, `NEWS_X_ACCESS_TOKEN` and `NEWS_X_ACCESS_TOKEN_SECRET`. Two accounts of a bot must differ in
     it."""
+    max_weight: Annotated[int | None, Unit("weighted characters")] = Field(default=None, ge=1, le=25000)
+    """The longest text that this account takes, where that is less than `judge.max_weight`: of a bot that posts longer
+    ones elsewhere."""
     secret: Annotated[str | None, Unit("name of a Secret")] = None
     """On a cluster: the Secret with the account's four keys, `X_API_KEY`, `X_API_SECRET`, `X_ACCESS_TOKEN` and
     `X_ACCESS_TOKEN_SECRET`. Without one, nothing is posted from there, except to the X simulator."""

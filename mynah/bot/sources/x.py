@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mynah.bot.accounts.x import Prefix
+from mynah.bot.accounts.account import Prefix
 from mynah.bot.section import Section, Unit
 from mynah.bot.sources.source import Source
 

@@ -1,13 +1,10 @@
 """The account on X: through real tweepy, to the simulator, and to a server that answers what a test says."""
 
-import contextlib
-import json
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -19,7 +16,8 @@ from mynah import x_client
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from simulators.x.api import DEMO_KEYS
-from tests.loopback import at_work
+from tests.answering import Scripted
+from tests.timeline import find
 
 KEYS = tuple(DEMO_KEYS.values())
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
@@ -31,54 +29,11 @@ def account(simulator: str) -> XAccount:
     return XAccount(*KEYS, api_url=simulator)
 
 
-class Scripted(ThreadingHTTPServer):
-    """Answers with `answer(method, path)`: status, JSON or bytes, headers; None hangs up without an answer."""
-
-    daemon_threads = True
-    answer: Callable[[str, str], Answer | None]
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str] = []
-        self.host = f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Scripted
-
-    def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.server.asked.append(f"{self.command} {self.path}")
-        answer = self.server.answer(self.command, self.path)
-        if answer is None:
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        status, body, *headers = answer
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        for name, value in (headers[0] if headers else {}).items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        with contextlib.suppress(OSError):  # the client may have gone
-            self.wfile.write(data)
-
-    do_POST = do_GET
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    with at_work(Scripted()) as server:
-        yield server
-
-
 def test_posts_and_finds_it(account: XAccount, simulator: str, row: Post) -> None:
-    assert account.find(row) is None
+    assert find(account, row) is None
     outcome = account.post(row)
     assert isinstance(outcome, Posted)
-    assert account.find(row) == outcome.published
+    assert find(account, row) == outcome.published
     assert outcome.published.url == f"{simulator}/i/web/status/{outcome.published.id}"
     page = httpx.get(outcome.published.url, follow_redirects=True)
     assert "To be &amp; to see, &lt;not&gt;" in page.text
@@ -109,18 +64,18 @@ def test_finds_what_x_shows_otherwise(account: XAccount, row: Post, text: str) -
     posted = account.post(replace(row, text=text))
     account.post(replace(row, text=text + " and more"))
     assert isinstance(posted, Posted)
-    assert account.find(replace(row, text=text)) == posted.published
-    assert account.find(replace(row, text=text + " other")) is None
+    assert find(account, replace(row, text=text)) == posted.published
+    assert find(account, replace(row, text=text + " other")) is None
 
 
 def test_texts_that_differ_in_their_links_alone_are_for_a_person(account: XAccount, row: Post) -> None:
     account.post(replace(row, text="look at https://example.com/one"))
     other = replace(row, text="look at https://example.com/two")
-    with pytest.raises(MynahError, match="differ in nothing but their links"):
-        account.find(other)
+    with pytest.raises(MynahError, match="differs in nothing but its links"):
+        find(account, other)
     posted = account.post(other)
     assert isinstance(posted, Posted)
-    assert account.find(other) == posted.published
+    assert find(account, other) == posted.published
 
 
 def test_a_long_post_is_compared_in_full(row: Post) -> None:
@@ -137,7 +92,7 @@ def test_signature_is_that_of_the_moved_host(simulator: str, row: Post) -> None:
     assert isinstance(outcome, Unavailable)
     assert "check the four X_* keys" in outcome.reason
     with pytest.raises(MynahError, match="401 Unauthorized"):
-        wrong.find(row)
+        find(wrong, row)
 
 
 def test_path_of_a_proxy_is_kept(scripted: Scripted, row: Post) -> None:
@@ -290,18 +245,18 @@ def entry(id: int, text: str, minutes_ago: float) -> dict[str, Any]:
 def test_an_unreadable_timeline_never_means_not_posted(scripted: Scripted, row: Post, answer: Answer | None) -> None:
     scripted.answer = timeline(answer)
     with pytest.raises(MynahError, match="does not tell what this account has posted"):
-        XAccount(*KEYS, api_url=scripted.host).find(row)
+        find(XAccount(*KEYS, api_url=scripted.host), row)
 
 
 def test_nobody_is_no_empty_timeline(scripted: Scripted, row: Post) -> None:
     scripted.answer = lambda method, path: (200, {"meta": {}})
     with pytest.raises(MynahError, match="does not say who"):
-        XAccount(*KEYS, api_url=scripted.host).find(row)
+        find(XAccount(*KEYS, api_url=scripted.host), row)
 
 
 def test_an_empty_timeline_is_read(scripted: Scripted, row: Post) -> None:
     scripted.answer = timeline((200, {"meta": {"result_count": 0}}))
-    assert XAccount(*KEYS, api_url=scripted.host).find(row) is None
+    assert find(XAccount(*KEYS, api_url=scripted.host), row) is None
 
 
 def test_reads_on_until_before_the_claim(scripted: Scripted, row: Post) -> None:
@@ -309,19 +264,19 @@ def test_reads_on_until_before_the_claim(scripted: Scripted, row: Post) -> None:
     first = {"data": [entry(3, "new", 1), entry(2, "old", 50)], "meta": {"result_count": 2, "next_token": "more"}}
     second = {"data": [entry(1, "wanted", 60)], "meta": {"result_count": 1, "next_token": "still more"}}
     scripted.answer = timeline((200, first), (200, second))
-    found = XAccount(*KEYS, api_url=scripted.host).find(claimed)
+    found = find(XAccount(*KEYS, api_url=scripted.host), claimed)
     assert found is not None
     assert found.id == "1"
-    assert "pagination_token=more" in scripted.asked[-1]
+    assert "until_id=2" in scripted.asked[-1]
 
     older = {"data": [entry(1, "other", 90)], "meta": {"result_count": 1, "next_token": "still more"}}
     scripted.answer = timeline((200, first), (200, older))
-    assert XAccount(*KEYS, api_url=scripted.host).find(claimed) is None
+    assert find(XAccount(*KEYS, api_url=scripted.host), claimed) is None
 
 
 def test_the_found_post_counts_whatever_else_is_wrong(scripted: Scripted, row: Post) -> None:
     page = {"errors": [{"detail": "half of it"}], "data": [entry(4, "wanted", 1)], "meta": {"result_count": 1}}
     scripted.answer = timeline((200, page))
-    found = XAccount(*KEYS, api_url=scripted.host).find(replace(row, text="wanted"))
+    found = find(XAccount(*KEYS, api_url=scripted.host), replace(row, text="wanted"))
     assert found is not None
     assert found.id == "4"

@@ -85,7 +85,7 @@ bots:
         ("outbox", "inbox", ['bots.demo.accounts.tryout.kind must be one of the following: "outbox", "x"']),
         ("kind: x, ", "", ["bots.demo.accounts.news: kind is required"]),
         ("env: NEWS_", "env: news", ["bots.demo.accounts.news.env: Does not match pattern"]),
-        ("secret:", "secrett:", ['Property name of "secrett" does not match', '"env", "kind", "schedule", "secret"']),
+        ("secret:", "secrett:", ['Property name of "secrett" does not match', '"schedule", "secret"']),
     ],
 )
 def test_helm_says_what_is_wrong_with_an_account_or_a_source(

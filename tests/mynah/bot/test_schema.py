@@ -35,7 +35,7 @@ def test_it_takes_accounts() -> None:
     ("bot", "wanted"),
     [
         ({"accounts": {"main": {"schedule": "0 9 * * *"}}}, "'kind' is a required property"),
-        ({"accounts": {"main": {"kind": "y"}}}, "'y' is not one of ['outbox', 'x']"),
+        ({"accounts": {"main": {"kind": "y"}}}, "'y' is not one of ['outbox', 'x', 'mastodon', 'bluesky']"),
         ({"accounts": {"main": {"kind": "outbox", "env": "A_"}}}, "('env' was unexpected)"),
         ({"accounts": {"Main": {"kind": "outbox"}}}, "'Main' does not match any of the regexes"),
         ({"serve": {"mode": "standard"}}, "'standard' is not one of ['own', 'pool', 'none']"),

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from mynah.database import posts
+from mynah.database import posts, queue
 from mynah.database.connection import Connection, reach
 from mynah.database.migrations import migrate
 from mynah.database.posts import Post
-from mynah.database.tweets import NewTweet, Stale, add_tweets, count_states, decide, edit, get_tweet, list_tweets
+from mynah.database.tweets import NewTweet, Stale, add_tweets, count_states, decide, edit, get_tweet
 from mynah.errors import MynahError
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -368,7 +368,7 @@ class Both(RuleBasedStateMachine):
                 if self.has("main", tweet.text):
                     self.report(True, "main", tweet.id, tweet.text, "posted")
         else:
-            for post in posts.claimed(self.connection, "demo", poster, timedelta(0)):
+            for post in posts.list_posts(self.connection, "demo", 99, poster, "claimed"):
                 end = "posted" if self.has(poster, post.text) else "given back"
                 self.report(False, poster, post.id, post.text, end)
             for post in posts.unknown(self.connection, "demo", poster):
@@ -414,13 +414,13 @@ class Both(RuleBasedStateMachine):
         for poster in ("old", "main", "news"):
             self.settle(poster)
         while self.old.claim(self.connection, "demo"):
-            (tweet,) = list_tweets(self.connection, "demo", "posting", 1)
+            (tweet,) = queue.find(self.connection, "demo", queue.Filter("posting"), 1)
             self.send("main", tweet.text)
             self.report(True, "main", tweet.id, tweet.text, "posted")
             self.no_text_goes_to_an_account_twice()
         for account in ("main", "news"):
             while posts.claim(self.connection, "demo", account):
-                (post,) = posts.claimed(self.connection, "demo", account, timedelta(0))
+                (post,) = posts.list_posts(self.connection, "demo", 9, account, "claimed")
                 self.send(account, post.text)
                 self.report(False, account, post.id, post.text, "posted")
                 self.no_text_goes_to_an_account_twice()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mynah.database import STATES, posts
 from mynah.database.connection import Connection
+from mynah.database.queue import Filter, find
 from mynah.database.tweets import (
     NewTweet,
     Stale,
@@ -21,7 +22,6 @@ from mynah.database.tweets import (
     edit,
     get_tweet,
     known_texts,
-    list_tweets,
 )
 
 ALLOWED = {
@@ -51,7 +51,7 @@ def test_white_space_makes_no_other_text(connection: Connection) -> None:
     assert known_texts(connection, "bot", ["a\tb", "ab"]) == {"a\tb"}
     add(connection, "c d")
     with pytest.raises(psycopg.errors.UniqueViolation):
-        edit(connection, "bot", list_tweets(connection, "bot", "candidate", 9)[1].id, "a  b")
+        edit(connection, "bot", find(connection, "bot", Filter(), 9)[1].id, "a  b")
 
 
 def test_white_space_is_what_python_splits_at(connection: Connection) -> None:
@@ -159,6 +159,6 @@ def test_an_unknown_one_cannot_be_put_back(connection: Connection) -> None:
 def test_the_lists_are_in_order(connection: Connection) -> None:
     for score in (0.2, 0.9, None, 0.5):
         add(connection, f"text {score}", score=score, model="m")
-    assert [t.score for t in list_tweets(connection, "bot", "candidate", 10)] == [0.9, 0.5, 0.2, None]
+    assert [t.score for t in find(connection, "bot", Filter(), 10)] == [0.9, 0.5, 0.2, None]
     assert [t.score for t in best_texts(connection, "bot", "m", 2)] == [0.9, 0.5]
     assert count_waiting(connection, "bot", "m") == 4

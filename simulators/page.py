@@ -1,15 +1,14 @@
-"""The simulator's page: what was posted and refused, for people."""
+"""A simulator's page: what was posted and refused, for people."""
 
 import base64
 import hashlib
 import html
 import string
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from mynah.tweet import weight
-from simulators.x.account import USER, Account
-from simulators.x.billing import Bill
+from typing import Any
 
 SHOWN = 200  # posts on the page
 PAGE = string.Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
@@ -24,29 +23,38 @@ PAGE_HEADERS = {
 }
 
 
-def page(account: Account, bill: Bill) -> str:
-    """What was posted, the newest first, what was refused, and what X would have charged."""
-    posts = list(reversed(account.posts.values()))[:SHOWN]
+@dataclass(frozen=True)
+class Shown:
+    """A post as the page shows it."""
+
+    id: str
+    text: str
+    at: float  # seconds since 1970
+    note: str
+
+
+def page(
+    site: str, name: str, username: str, counts: str, posts: Sequence[Shown], refused: Iterable[dict[str, Any]]
+) -> str:
+    """The page of an account. `posts` are the oldest first; `refused` are lines with status, why, text and at."""
     articles = [
         f'<article id="{post.id}"><p>{html.escape(post.text)}</p><p class="faint">'
-        f'<a href="#{post.id}">{_time(post.at)}</a>'
-        f" · weight {weight(post.text)} · ${post.cost:.3f}</p></article>"
-        for post in posts
+        f'<a href="#{post.id}">{_time(post.at)}</a> · {html.escape(post.note)}</p></article>'
+        for post in reversed(posts[-SHOWN:])
     ]
-    refused = [
+    refusals = [
         f'<article><p>{html.escape(line["text"] or "(no text)")}</p><p class="faint">{_time(line["at"])}'
         f" · {line['status']} {html.escape(line['why'])}</p></article>"
-        for line in reversed(account.refused)
+        for line in refused
     ]
-    older = f", the newest {SHOWN} shown" if len(account.posts) > SHOWN else ""
+    older = f", the newest {SHOWN} shown" if len(posts) > SHOWN else ""
     return PAGE.substitute(
-        name=html.escape(USER["name"]),
-        username=html.escape(USER["username"]),
-        counts=f"Posts: {len(account.posts)}{older}. X would have charged ${account.spent:.3f}."
-        f" Read since it started, in {bill.requests:,} requests: {bill.read['post'] + bill.read['own post']:,} posts"
-        f" and {bill.read['user']:,} users, for ${bill.dollars:.3f}.",
+        site=site,
+        name=html.escape(name),
+        username=html.escape(username),
+        counts=f"Posts: {len(posts)}{older}. {counts}",
         posts="\n".join(articles) or "<p>Nothing posted yet.</p>",
-        refused="\n".join(["<h2>Refused</h2>", *refused]) if refused else "",
+        refused="\n".join(["<h2>Refused</h2>", *refusals]) if refusals else "",
     )
 
 

@@ -1,14 +1,14 @@
-"""The schedule, the number of steps and what AdamW decays."""
+"""The schedule, a step's rows and their parts, and what AdamW decays."""
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LlamaForCausalLM
 
 from mynah.bot import Train
-from training.precision import arithmetic, autocast
-from training.worker import adamw, count_steps, learning_rate
+from training.blocks import Rows
+from training.optimization import adamw, count_steps, learning_rate, parts, step_rows
 
 
 @given(st.integers(1, 300), st.floats(0, 0.99))
@@ -31,6 +31,30 @@ def test_steps_cover_the_epochs_unless_they_are_given():
     assert count_steps(Train(epochs=1.5, batch_size=8), rows=81, workers=2) == 8
     assert count_steps(Train(epochs=0.01, batch_size=8), rows=1, workers=2) == 1
     assert count_steps(Train(max_steps=7), rows=1000, workers=2) == 7
+    assert count_steps(Train(epochs=1, batch_size=2, block_size=32, batch_tokens=320), rows=80, workers=3) == 8
+
+
+def test_a_warm_up_in_steps_comes_before_one_by_share():
+    train = Train(learning_rate=1.0, warmup_fraction=0.5, warmup_steps=3)
+    rates = [learning_rate(step, 8, train) for step in range(8)]
+    assert rates == pytest.approx([1 / 3, 2 / 3, 1, 1, 0.8, 0.6, 0.4, 0.2])
+    assert learning_rate(1, 2, Train(learning_rate=1.0, warmup_steps=500)) == 1.0  # shorter than the warm-up
+    assert learning_rate(0, 2, Train(learning_rate=1.0, warmup_steps=0)) == 1.0
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(1, 2000), st.integers(0, 20))
+def test_workers_and_parts_share_a_steps_rows(workers, batch_size, batch_tokens, step):
+    train = Train(block_size=64, batch_size=batch_size, batch_tokens=batch_tokens)
+    blocks = Rows(np.arange(50)[:, None].repeat(64, axis=1), np.arange(50)[:, None].repeat(64, axis=1))
+    rows = step_rows(step, blocks, train, workers)
+    assert len(rows) == max(workers, round(batch_tokens / 64))
+    seen = []
+    for rank in range(workers):
+        mine = parts(rows, train, rank, workers)
+        assert mine  # each worker has something to exchange
+        assert all(1 <= len(part) <= batch_size for part in mine)
+        seen += [row for part in mine for row in part.tokens[:, 0].tolist()]
+    assert sorted(seen) == sorted(rows.tokens[:, 0].tolist())
 
 
 def test_only_matrices_are_decayed(model: LlamaForCausalLM):
@@ -40,14 +64,3 @@ def test_only_matrices_are_decayed(model: LlamaForCausalLM):
     assert by_name["model.layers.0.self_attn.q_proj.weight"] == 0.3
     assert by_name["model.norm.weight"] == 0
     assert optimizer.defaults["eps"] == 1e-6
-
-
-def test_a_cpu_without_bf16_computes_in_fp32(monkeypatch: pytest.MonkeyPatch):
-    cpu = torch.device("cpu")
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    assert arithmetic(Train(precision="bf16"), cpu) == "fp32"
-    with autocast(Train(precision="bf16"), cpu):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
-    assert arithmetic(Train(precision="bf16"), cpu) == "bf16"
-    assert arithmetic(Train(precision="fp32"), cpu) == "fp32"

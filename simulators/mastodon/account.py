@@ -1,0 +1,113 @@
+"""The simulator's account on Mastodon: its statuses, what it was refused, and the keys that it has seen."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from mynah.journal import Journal
+from mynah.lengths import MASTODON_MAX, mastodon_length
+
+USER = {"id": "110000000000000001", "username": "mynah_demo", "display_name": "Mynah Demo"}
+KEPT_REFUSED = 50
+KEY_KEPT = 3600.0  # seconds that Mastodon remembers an Idempotency-Key
+VISIBILITIES = ("public", "unlisted", "private", "direct")
+
+
+class Refusal(Exception):
+    """An answer with an error status and a body of Mastodon's shape."""
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.body = {"error": error}
+
+
+@dataclass(frozen=True)
+class Status:
+    """One post of the account."""
+
+    id: str
+    text: str
+    at: float  # seconds since 1970
+    visibility: str
+    language: str | None
+
+
+class Account:
+    """What the simulated account has posted and what it was refused, kept in a journal.
+
+    Unlike X, it takes a text any number of times. Its clock is `ahead` of ours by so many seconds.
+    """
+
+    def __init__(self, journal: Journal, ahead: float = 0) -> None:
+        self.journal, self.ahead = journal, ahead
+        self.statuses: dict[str, Status] = {}  # oldest first
+        self.refused: deque[dict[str, Any]] = deque(maxlen=KEPT_REFUSED)
+        self.last_id = 0
+        self._keys: dict[str, tuple[str, float]] = {}  # Idempotency-Key → status, when it is forgotten
+        for line in journal.lines:
+            self._apply(line)
+
+    def now(self) -> float:
+        """Its time, in seconds since 1970."""
+        return time.time() + self.ahead
+
+    def _apply(self, line: dict[str, Any]) -> None:
+        match line.get("event"):
+            case "posted":
+                status = Status(line["id"], line["text"], line["at"], line["visibility"], line["language"])
+                self.statuses[status.id] = status
+                self.last_id = int(status.id)
+            case "deleted":
+                del self.statuses[line["id"]]
+            case "refused":
+                self.refused.append(line)
+
+    def _tell(self, **line: Any) -> None:
+        self.journal.append(line)
+        self._apply(line)
+
+    def known(self, key: str) -> Status | None:
+        """The status that was made with this Idempotency-Key within the hour."""
+        id, until = self._keys.get(key, ("", 0.0))
+        return self.statuses.get(id) if time.time() < until else None
+
+    def create(self, fields: dict[str, Any], key: str) -> Status:
+        """Post a status, and remember the key it came with. Raises Refusal."""
+        text = str(fields.get("status") or "").strip()
+        if not text:
+            raise Refusal(422, "Validation failed: Text can't be blank")
+        if mastodon_length(text) > MASTODON_MAX:
+            raise Refusal(422, f"Validation failed: Text character limit of {MASTODON_MAX} exceeded")
+        visibility = fields.get("visibility") or "public"
+        if visibility not in VISIBILITIES:
+            raise Refusal(422, "Validation failed: Visibility is not included in the list")
+        # As Mastodon's: milliseconds, then 16 bits of sequence.
+        id = str(max(int(self.now() * 1000) << 16, self.last_id + 1))
+        language = fields.get("language") or None
+        self._tell(event="posted", id=id, text=text, at=round(self.now(), 3), visibility=visibility, language=language)
+        if key:
+            self._keys[key] = id, time.time() + KEY_KEPT
+        return self.statuses[id]
+
+    def get(self, id: str) -> Status:
+        """A status by its id. Raises Refusal where there is none."""
+        if id not in self.statuses:
+            raise Refusal(404, "Record not found")
+        return self.statuses[id]
+
+    def delete(self, id: str) -> Status:
+        """Delete a status. Raises Refusal where there is none."""
+        status = self.get(id)
+        self._tell(event="deleted", id=id, at=round(self.now(), 3))
+        return status
+
+    def refuse(self, refusal: Refusal, text: str) -> None:
+        """Remember a refusal for the page; one without the token costs no line of the file."""
+        line = {"event": "refused", "status": refusal.status, "why": str(refusal), "text": text[:1000]}
+        line["at"] = round(self.now(), 3)
+        if refusal.status == 401:
+            self._apply(line)
+        else:
+            self._tell(**line)
