@@ -100,6 +100,8 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         optimizer.load_state_dict(state["optimizer"])
     del state
 
+    saver = checkpoint.Saver(job, rank, device.type == "cpu")
+
     def show(**row: Any) -> None:
         if rank == 0:
             job.board.show.remote(**row)
@@ -172,6 +174,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
                     f" (now {train.learning_rate:g})"
                     + (" or set train.precision to fp32" * (train.precision == "bf16"))
                 )
+            saver.wait()
             optimizer.step()
             optimizer.zero_grad()
         step += 1
@@ -196,19 +199,20 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
             tell_samples()
         if step % train.save_every == 0 and step < steps:
             with timed(phases, "checkpoints"):
-                state = {"step": step, "history": history, "seconds": time.monotonic() - started}
+                state = {"step": step, "history": history.copy(), "seconds": time.monotonic() - started}
                 state |= {"model": lora.tuned_state(model), "optimizer": optimizer.state_dict()}
-                checkpoint.save(job, state, rank)
+                saver.save(state)
                 del state
-            show(saved=step)
+    saver.wait()
     del optimizer  # twice the model's size
     if job.current and scored:
         with timed(phases, "measuring"):
             compared = {"model": job.current, **measure_current(job, scored, rank, world, device)}
     with timed(phases, "checkpoints"):
         model.config.use_cache = uses_cache
-        checkpoint.save(job, {"step": step, "history": history, "compared": compared}, rank, (model, tokenizer))
-    show(step=steps, saved=steps)
+        state = {"step": step, "history": history, "compared": compared}
+        checkpoint.save_finished(job, state, rank, model, tokenizer)
+    show(step=steps)
     return outcome()
 
 
