@@ -30,6 +30,8 @@ VERBS = (
         "serve",
         "generate",
         "curate",
+        "search",
+        "alert",
         "post",
         "promote",
         "rollback",

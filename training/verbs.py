@@ -67,6 +67,21 @@ def prefer(bot: str, overrides: tuple[str, ...], as_json: bool, again: bool) -> 
         show(prefer(loaded, settings, again), as_json)
 
 
+@click.command(epilog="Example: mynah distill fortune")
+@click.option("--again", is_flag=True, help="Distill it anew though this very model exists.")
+@verb
+def distill(bot: str, overrides: tuple[str, ...], as_json: bool, again: bool) -> None:
+    """Teach a model of every second layer of the current one what that says, and publish it: smaller and faster.
+
+    It is a model like any other: `mynah promote` judges it, and lets it speak.
+    """
+    from training.distill import distill
+
+    loaded, settings = load(bot, overrides)
+    with settings.alone(loaded.name, "distill"):
+        show(distill(loaded, settings, again), as_json)
+
+
 @click.command(epilog="Example: mynah evaluate fortune")
 @click.argument("model", required=False, metavar="[MODEL]")
 @verb
