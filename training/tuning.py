@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mynah.bot import Bot
-from mynah.bucket import fingerprint, new_id
+from mynah.bucket import fingerprint, new_id, utc_now
 from mynah.database import runs, served
 from mynah.document import unpack
 from mynah.errors import MynahError
@@ -137,9 +137,11 @@ def _tune(
     """The manifest of the model that is published."""
     import torch
 
+    from training import card
     from training.base_model import load_base
     from training.blocks import begin_with_bos
     from training.evaluation import characters_of, choose, facts_of, versions
+    from training.events import write_events
     from training.plot import plot
     from training.publish import import_exporters, write_model
 
@@ -178,6 +180,7 @@ def _tune(
         import_exporters()
         write_model(learnt.model, tokenizer, folder, bot.generate)
         (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+        write_events(history, id, folder)
         plot(history, f"{bot.name} {id}: {method} of {parent.id}", folder / PLOT)
         if after:
             nats = (after["dev_nats_per_character"], before["dev_nats_per_character"])
@@ -185,6 +188,9 @@ def _tune(
             facts = facts_of(parent.dataset, len(scored), characters_of(scored), *nats)
             write_evaluation(bucket, bot.name, id, parent.id, facts)
         manifest = {
+            "id": id,
+            "bot": bot.name,
+            "created": utc_now(),
             "base": parent.manifest["base"],
             "method": method,
             "parent": parent.id,
@@ -194,6 +200,7 @@ def _tune(
             "metrics": metrics,
             "versions": versions(),
         }
+        (folder / card.FILE).write_text(card.card_of(manifest, bot, settings, history), encoding="utf-8")
         return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
 
 

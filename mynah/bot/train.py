@@ -71,3 +71,6 @@ class Train(Section):
     """Seed of the data's order and of dropout."""
     price_per_hour: Annotated[float | None, Unit("US dollars per hour and worker")] = Field(default=None, ge=0)
     """What an hour of a worker's machine or GPU costs, for the cost of a training that `mynah runs` shows."""
+    keep_models: Annotated[int, Unit("models")] = Field(default=5, ge=1)
+    """How many of the newest models `mynah prune` keeps, beside the best, the current, the one before, and those whose
+    texts are known."""
