@@ -139,6 +139,7 @@ def _learn(
     }
     rows["better"] = referenced([row_of(tokenizer, label.prompt, label.text, MOST) for label in taste.edited])
     judged = bool(rows["approved"] and rows["rejected"])
+    share = len(rows["approved"]) / max(1, len(rows["approved"]) + len(rows["rejected"]))
     half = keys.batch_size // 2
     commoner = max(len(rows["approved"]), len(rows["rejected"])) if judged else len(taste.edited)
     steps = math.ceil(keys.epochs * commoner / half)
@@ -155,11 +156,12 @@ def _learn(
             rate = keys.learning_rate * ((step + 1) / warm if step < warm else (steps - step) / (steps - warm))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            losses = []
+            losses, means = [], {}
             if judged:
                 batch = [next(approved) for _ in range(half)] + [next(rejected) for _ in range(half)]
                 change = moved(batch, nats([row for row, _ in batch]))
-                losses.append(kto(change[:half], change[half:], keys.beta))
+                means = {"approved": change[:half].mean().item(), "rejected": change[half:].mean().item()}
+                losses.append(kto(change[:half], change[half:], keys.beta, share))
             if edits:
                 better, worse = zip(*(next(pairs) for _ in range(edits)), strict=True)
                 change = moved([*better, *worse], nats([row for row, _ in (*better, *worse)]))
@@ -184,6 +186,7 @@ def _learn(
                 "step": step + 1,
                 "loss": language_loss,
                 "preference_loss": loss.item(),
+                **means,
                 "learning_rate": rate,
                 "seconds": time.monotonic() - begin,
             }
