@@ -101,7 +101,30 @@ def post(
         wait(section)
     opened = open_account(loaded, name, settings)
     with settings.connect() as connection:
-        show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run), as_json)
+        try:
+            show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run), as_json)
+        finally:
+            if settings.alerts and not dry_run:
+                from jobs.alert import alert_after
+
+                alert_after(loaded, settings, connection)
+
+
+@click.command(epilog="Examples: mynah alert fortune · mynah alert fortune --dry-run")
+@click.option("--dry-run", is_flag=True, help="Show what would be told, and tell nobody.")
+@verb
+def alert(bot: str, overrides: tuple[str, ...], as_json: bool, dry_run: bool) -> None:
+    """Tell people what needs them, each thing once: a low stock, times that were missed, posts that need a person.
+
+    MYNAH_ALERTS says where. `mynah post` does the same at its end.
+    """
+    from datetime import UTC, datetime
+
+    from jobs.alert import alert
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(alert(loaded, settings, connection, datetime.now(UTC), dry_run), as_json)
 
 
 @click.command(

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mynah.bot.accounts import Account, AnyAccount, KeyedAccount
+from mynah.bot.alerts import Alerts
 from mynah.bot.clean import Clean
 from mynah.bot.distill import Distill
 from mynah.bot.generate import Generate
@@ -43,6 +44,8 @@ class BotSpec(Section):
     """Posting to one account, in short."""
     accounts: dict[Name, AnyAccount] = Field(default={})
     """Where it posts, each by a name of your choice."""
+    alerts: Alerts = Alerts()
+    """Telling people what needs them."""
     ray: Ray = Ray()
     """Training on a cluster."""
     serve: Serve = Serve()
