@@ -109,7 +109,9 @@ def _body(
     yield "## Where it comes from\n"
     yield f"- Base model: {base}; its licence: {licence or 'not known'}"
     yield f"- Texts: dataset {manifest['dataset']}"
-    yield f"- Model: {manifest['id']}"
+    yield f"- Model: {manifest['id']}" + (
+        f", made of {manifest['parent']} by `mynah {manifest['method']}`" if "parent" in manifest else ""
+    )
     yield f"- Made with: {', '.join(f'{name} {number}' for name, number in manifest['versions'].items())}\n"
     if dataset:
         yield from _lineage(dataset)
@@ -160,7 +162,7 @@ def _figures(m: dict[str, Any]) -> Iterator[str]:
             ("perplexity", "dev_perplexity", 1),
             ("nats per character", "dev_nats_per_character", 3),
         )
-        if m.get(key) is not None
+        if m.get(key) is not None and m.get(f"{key}_untuned") is not None
     ]
     if rows:
         yield from _table(("on the dev texts", "untuned", "tuned"), rows)
