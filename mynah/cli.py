@@ -33,6 +33,7 @@ VERBS = {
     "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
+    "prune": ("jobs.verbs:prune", "Delete models, datasets and checkpoints that nothing needs."),
     "push": ("training.verbs:push", "Put a model up on the Hugging Face Hub, with its card."),
     "serve": ("serving.verbs:serve", "Serve the current model until stopped."),
     "play": ("serving.verbs:play", "Answer people's prompts with a bot's texts, over HTTP."),
