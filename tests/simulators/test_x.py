@@ -18,6 +18,7 @@ import httpx
 import oauthlib.oauth1
 import pytest
 import tweepy
+from jsonschema import Draft202012Validator
 
 from jobs.accounts.x import XAccount
 from simulators.x.api import DEMO_KEYS
@@ -350,3 +351,35 @@ def test_a_port_or_a_file_in_use(running: Simulator, home: Path, start: Callable
 def test_kept_lines_are_json(running: Simulator) -> None:
     state = Path(running.said[0].partition("kept in ")[2].partition(";")[0])
     assert {json.loads(line)["event"] for line in state.read_text().splitlines()} <= {"posted", "deleted", "refused"}
+
+
+def test_what_it_answers_to_posting_is_as_x_describes_it(running: Simulator, shared: Path) -> None:
+    """X's own OpenAPI description: a post, an account's own timeline with every field asked for, refusals."""
+    described = json.loads((shared / "data/x-api/x_api_v2_openapi.json").read_text())
+    client, user = running.tweepy, DEMO_KEYS["X_ACCESS_TOKEN"].partition("-")[0]
+    text = "as X describes it: https://example.com/a & more"
+    fields = "created_at,entities,note_tweet,public_metrics,author_id"
+    made = client.request("POST", "/2/tweets", json={"text": text}, user_auth=True)
+    for answer, method, path, status in (
+        (made, "post", "/2/tweets", "201"),
+        (client.request("GET", "/2/users/me", user_auth=True), "get", "/2/users/me", "200"),
+        (
+            client.request("GET", f"/2/users/{user}/tweets", {"tweet.fields": fields}, user_auth=True),
+            "get",
+            "/2/users/{id}/tweets",
+            "200",
+        ),
+        (
+            client.request("DELETE", f"/2/tweets/{made.json()['data']['id']}", user_auth=True),
+            "delete",
+            "/2/tweets/{id}",
+            "200",
+        ),
+    ):
+        assert answer.status_code == int(status)
+        schema = described["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
+        Draft202012Validator({**schema, "components": described["components"]}).validate(answer.json())
+    with pytest.raises(tweepy.BadRequest) as refused:
+        client.create_tweet(text="x" * 281)
+    problem = described["components"]["schemas"]["Problem"]
+    Draft202012Validator({**problem, "components": described["components"]}).validate(refused.value.response.json())
