@@ -12,8 +12,9 @@
 #   make bench PART=seeds            what a request with a seed costs, and how soon a bot of a pool answers
 #   make bench PART=fleet            what 200 bots ask of a cluster, in each way to serve them
 #   make bench PART=playing          how light the Play page is, how soon known and new prompts are answered
+#   make bench PART=posting          how soon a text is posted, and how soon Postgres answers with 100,000 tweets
 #   make bench PART=sentiment        how well the sentiment of texts is told, beside VADER
-#   make storm N=400                 posters that are killed, while X is at its worst
+#   make storm N=1000 SERVICE=x      posters that are killed, while X (mastodon, bluesky; all three) is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
 
 PYTHON      ?= $(shell command -v python3.11 || command -v python3)
@@ -49,7 +50,7 @@ bench: $(VENV)/dev.stamp $(if $(filter speaking,$(PART)),$(VENV)/peers.stamp)
 	@PYTHONPATH=$(VENV)/peers $(BIN)/python -m tests.bench.$(PART)
 
 storm: $(VENV)/dev.stamp
-	@$(BIN)/python -m tests.bench.storm $(N)
+	@$(BIN)/python -c 'from tests.bench.storm import main; main()' $(or $(N),1000) $(SERVICE)
 
 rollouts: $(VENV)/dev.stamp
 	@MYNAH_TEST_ROLLOUTS=$(or $(N),20) tests/cluster/with-cluster $(BIN)/python -m pytest tests/cluster/test_6_promotion.py -k rollouts --timeout 7200

@@ -16,7 +16,7 @@ from mynah.evaluations import evaluation
 
 REQUESTS = 10  # to the new model and, in turn, to the one that serves
 TOKENS = 16  # per request
-WORSE = 1.02  # how much higher the loss may be than the current model's, on the same texts
+WORSE = 1.02  # how much higher the loss of a trained model may be than the current one's, on the same texts
 ANSWER = httpx.Timeout(5, read=60)  # seconds
 REACHED_WITHIN = 60.0  # seconds: a Service may know its pod a moment later than the pod is ready
 BREAKS = 3  # how often a server may hang up on one prompt: once may be its machine's fault
@@ -27,11 +27,11 @@ class JudgedBad(MynahError):
     """The model itself is no good. It is refused, and none but a person who names it tries it again."""
 
 
-def judge_loss(bucket: Bucket, bot: str, manifest: dict[str, Any], current: str | None, force: bool) -> str:
+def judge_loss(bucket: Bucket, bot: Bot, manifest: dict[str, Any], current: str | None, force: bool) -> str:
     """What the dev losses say of the model with this manifest; `force` passes over what they say against it.
 
-    Raises JudgedBad where it has learnt nothing, or predicts the dev texts worse than `current`; MynahError where
-    nobody has compared the two.
+    Raises JudgedBad where it has learnt nothing, or predicts the dev texts worse than `current`, by more than the
+    method that made it is allowed; MynahError where nobody has compared the two.
     """
     id, metrics = manifest["id"], manifest["metrics"]
     loss, untuned = metrics.get("dev_loss"), metrics.get("dev_loss_untuned")
@@ -42,19 +42,31 @@ def judge_loss(bucket: Bucket, bot: str, manifest: dict[str, Any], current: str 
         raise JudgedBad(f"its dev loss, {said}, is no better (--force passes over that)")
     if current is None:
         return said
-    figures = evaluation(bucket, bot, id, current)
+    figures = evaluation(bucket, bot.name, id, current)
     if figures is None:
         if force:
             return f"{said}; not compared with {current}"
         raise MynahError(
-            f"{id} is not promoted: nobody has compared it with {current}, which serves {bot} now; "
-            f"`mynah evaluate {bot} {id}` measures both (--force passes over that)"
+            f"{id} is not promoted: nobody has compared it with {current}, which serves {bot.name} now; "
+            f"`mynah evaluate {bot.name} {id}` measures both (--force passes over that)"
         )
     new, old = figures["dev_nats_per_character"], figures["current_dev_nats_per_character"]
     said += f"; {new:.3f} nats per character, {current} {old:.3f}"
-    if new > old * WORSE and not force:
-        raise JudgedBad(f"its dev loss, {said}, is worse (--force passes over that)")
+    allowed, rule = _allowed(bot, manifest.get("method"))
+    if new > old * allowed and not force:
+        raise JudgedBad(f"its dev loss, {said}, is worse{rule} (--force passes over that)")
     return said
+
+
+def _allowed(bot: Bot, method: str | None) -> tuple[float, str]:
+    """How many times as high as the current model's the loss may be, and the key that says so.
+
+    What learns a curator's taste, or is smaller, gives some of it up.
+    """
+    if method in ("prefer", "distill"):
+        most = bot.prefer.max_loss if method == "prefer" else bot.distill.max_loss
+        return most, f" than {method}.max_loss ({most:g} times) allows"
+    return WORSE, ""
 
 
 def _loss(nats: float) -> str:

@@ -75,7 +75,7 @@ def promote(
             )
             return Promoted(bot.name, id, None, False, message, {})
         try:
-            loss = judge_loss(bucket, bot.name, manifest, serving, force)
+            loss = judge_loss(bucket, bot, manifest, serving, force)
         except JudgedBad as error:
             raise _refused(connection, bot.name, id, serving, error) from None
 

@@ -1,147 +1,179 @@
-"""Find out what became of attempts to post that nobody reported on: the account's own posts tell.
+"""Find out what became of attempts to post that nobody reported on: one reading of the account's own posts tells.
 
-A row that the account lacks after its settling time was not posted, and goes back to be posted, whether its poster was
-killed (`claimed`) or lived without knowing (`unknown`). A person is asked only where the account could not be read for
-a day, or a post of it cannot be told from this one.
+It does not matter whether a poster was killed or lived without knowing: such a row is in doubt (`unknown`). A row that
+the account does not show after its settling time was not posted, and goes back to be posted. A reading that fails goes
+on where it was, in the next run too. A person is asked where a post differs from the row in nothing but links, or where
+the account could not be read for a day.
 """
 
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import psycopg
 
-from jobs.accounts import Account, Posted, Published
-from mynah.database import posts
+from jobs.accounts import Account, Published
+from jobs.read import pages
+from mynah.database import posts, readings, slots
+from mynah.database.budget import Budget
 from mynah.database.connection import Connection
 from mynah.database.posts import Post
+from mynah.database.readings import Reading
 from mynah.errors import MynahError
-
-# A claim younger than this belongs to the run that this one repeats (a Job starts a failed pod again within
-# seconds to minutes): one text is posted by both together.
-SAME_RUN = timedelta(minutes=10)
-ASK_FOR = timedelta(days=1)  # how long an account is asked about an attempt; then a person decides
-ASK_ABOUT = 20  # unknown posts per run: each costs a reading of the account's posts
-FAILED_READS = 3  # of these per run, until the account is left alone
 
 
 @dataclass
 class Settled:
-    """What a run found out about posts that a killed poster left."""
+    """What a reading told."""
 
-    posted: tuple[Post, Published] | None = None
-    """The one that the run which this one repeats had posted."""
-    waiting: Post | None = None
-    """One that may still appear."""
-
-
-def record(connection: Connection, account: Account, row: Post, found: Published) -> str | None:
-    """Write down that a post was found or made. Where another row has this very post, refuse this one and say why."""
-    try:
-        posts.record(connection, row.id, found.id, found.url)
-    except psycopg.errors.UniqueViolation:  # two bots share the account, and this text
-        reason = f"{account.name} had this text already: {found.url}"
-        posts.refuse(connection, row.id, reason)
-        return reason
-    return None
+    posted: list[tuple[Post, Published]] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
+    """Why, by the row's id: another row has that post."""
+    unread: str | None = None
+    """Why the account was not read to the end."""
 
 
-def find(account: Account, row: Post) -> Published | None:
-    """The account's own post of this row. Raises MynahError where it cannot be told."""
-    if account.idempotent:
-        outcome = account.post(row)
-        if isinstance(outcome, Posted):
-            return outcome.published
-        raise MynahError(outcome.reason)
-    doubtful, cursor, size = None, None, account.page_size[0]
-    while True:
-        page = account.own_posts(row.claimed_at, None, size, cursor)
-        for shown in page.shown:
-            match account.same(row, shown):
-                case True:
-                    return shown.published
-                case None:
-                    doubtful = shown.published.url
-        if page.problem:
-            raise MynahError(page.problem)
-        if page.cursor is None:
-            break
-        cursor, size = page.cursor, min(2 * size, account.page_size[1])
-    if doubtful:
-        raise MynahError(
-            f"tweet {row.tweet_id} and {doubtful} differ in nothing but their links: compare them yourself"
-        )
-    return None
+@dataclass(frozen=True)
+class Doubts:
+    """The rows in doubt of one account, and how to settle them. The caller has the poster's lock."""
 
+    connection: Connection
+    account: Account
+    bot: str
+    name: str
+    budget: Budget
+    note: Callable[[str], None]
+    """Takes a line for people."""
+    pause: float
+    """Seconds before a page that failed is asked for again."""
 
-def settle_claimed(
-    connection: Connection, account: Account, bot: str, name: str, note: Callable[[str], None]
-) -> Settled:
-    """Settle the posts that killed posters of this account left. The caller has the poster's lock.
+    def settle(self) -> Settled:
+        """Read the account once for all rows in doubt; once more for those that came after a reading that stopped."""
+        settled = Settled()
+        for _ in range(2):
+            rows = posts.unknown(self.connection, self.bot, self.name)
+            asked = [row for row in rows if row.alike is None]
+            if not asked:
+                break
+            since = min(row.failed_at or row.claimed_at for row in asked)  # an earlier attempt may have come late
+            after = posts.newest_before(self.connection, self.bot, self.name, since)
+            reading = readings.begin(self.connection, self.bot, self.name, "doubt", since, after)
+            try:
+                self._read(reading, {row.id: row for row in rows if row.claimed_at < reading.begun_at}, settled)
+            except MynahError as error:
+                settled.unread = str(error)
+                self.note(f"{_number(len(asked))} in doubt: {error}")
+                break
+            if reading.cursor is None:  # it began in this run, and so after every claim
+                break
+        return settled
 
-    Raises MynahError where the account does not tell about one, when the others are settled.
-    """
-    settled = Settled()
-    failed = None
-    now = _now(connection)
-    for row in posts.claimed(connection, bot, name, timedelta(0)):
-        who = f"tweet {row.tweet_id}, left by a poster that was killed,"
+    def record(self, row: Post, found: Published) -> str | None:
+        """Write down that a post was found or made. Where another row has this very post, refuse this one: says why."""
         try:
-            found = find(account, row)
-        except MynahError as error:
-            if now - row.claimed_at < ASK_FOR:
-                failed = failed or error
-            else:  # or nothing would ever be posted again
-                posts.doubt(connection, row.id, str(error))
-                note(f"{who} is left to a person: {error}")
-            continue
-        if found:
-            recorded = _recorded(connection, account, row, found, note, f"{who} had been posted: {found.url}")
-            if recorded and now - row.claimed_at < SAME_RUN:
-                settled.posted = row, found
-        elif now - row.claimed_at >= account.settle:
-            posts.give_back(connection, row.id, "its poster was killed before it posted")
-            note(f"{who} had not been posted: approved again")
-        else:
-            settled.waiting = settled.waiting or row
-    if failed:
-        raise failed
-    return settled
+            posts.record(self.connection, row.id, found.id, found.url)
+        except psycopg.errors.UniqueViolation:  # two bots share the account, and this text
+            reason = f"{self.account.name} had this text already: {found.url}"
+            posts.refuse(self.connection, row.id, reason)
+            self.note(f"tweet {row.tweet_id} is rejected: {reason}")
+            return reason
+        return None
 
+    def give_back(self, row: Post, reason: str, until: datetime | None = None, pause: bool = True) -> bool:
+        """Write down that a row was not posted, nor its time of the schedule, which is tried again after a `pause`.
 
-def settle_unknown(connection: Connection, account: Account, bot: str, name: str, note: Callable[[str], None]) -> None:
-    """Ask the account about posts of whose fate nobody knows; those in whose way it stands stay unknown."""
-    now = _now(connection)
-    rows = [row for row in posts.unknown(connection, bot, name) if now - row.claimed_at < ASK_FOR]
-    failures = 0
-    for row in random.sample(rows, min(len(rows), ASK_ABOUT)):  # by chance, so that each has its turn
-        try:
-            found = find(account, row)
-        except MynahError as error:
-            note(f"tweet {row.tweet_id} stays unknown: {error}")
-            failures += 1
-            if failures == FAILED_READS:
+        False: the row came to nothing too often, and is refused.
+        """
+        with self.connection.transaction():
+            if row.slot:
+                slots.failed(self.connection, self.bot, self.name, row.slot, reason, until, pause)
+            return posts.give_back(self.connection, row.id, reason)
+
+    def _read(self, reading: Reading, rows: dict[int, Post], settled: Settled) -> None:
+        """Raises MynahError where the account does not tell."""
+        alike: dict[int, str] = {}
+        for page in pages(self.connection, self.account, reading, self.budget, len(rows), self.pause):
+            ours = posts.with_urls(self.connection, [shown.published.url for shown in page.shown])
+            for shown in page.shown:
+                for row in [*rows.values()]:
+                    same = self.account.same(row, shown)
+                    if same:
+                        del rows[row.id]
+                        if refused := self.record(row, shown.published):
+                            settled.refused[row.id] = refused
+                        else:
+                            settled.posted.append((row, shown.published))
+                            self.note(f"tweet {row.tweet_id} had been posted: {shown.published.url}")
+                        break
+                    if same is None and shown.published.url not in ours:
+                        alike[row.id] = shown.published.url
+                        posts.looks_like(self.connection, row.id, shown.published.url)
+            if all(row.alike for row in rows.values()):
+                readings.move(self.connection, reading, None)
                 return
-            continue
-        who = f"tweet {row.tweet_id}, unknown until now,"
-        if found:
-            _recorded(connection, account, row, found, note, f"{who} had been posted: {found.url}")
-        elif now - row.claimed_at >= account.settle:
-            posts.give_back(connection, row.id, f"{account.name} does not have it")
-            note(f"{who} had not been posted: approved again")
+        for row in rows.values():
+            if row.id in alike:
+                self.note(f"tweet {row.tweet_id} is for a person: {compare(row, alike[row.id])}")
+            elif row.alike is None and row.claimed_at + self.account.settle <= reading.begun_at:
+                again = self.give_back(row, f"{self.account.name} does not have it ({row.reason})", pause=False)
+                self.note(
+                    f"tweet {row.tweet_id} had not been posted: "
+                    f"{'approved again' if again else 'it came to nothing too often, and is for a person'}"
+                )
 
 
-def _recorded(
-    connection: Connection, account: Account, row: Post, found: Published, note: Callable[[str], None], done: str
-) -> bool:
-    refused = record(connection, account, row, found)
-    note(f"tweet {row.tweet_id} is rejected: {refused}" if refused else done)
-    return refused is None
+@dataclass(frozen=True)
+class Decided:
+    """What a person said of a post in doubt."""
+
+    bot: str
+    account: str
+    tweet: int
+    there: bool
+    url: str | None
+    text: str
+
+    def summary(self) -> str:
+        if self.there:
+            return f"tweet {self.tweet} is posted to {self.account}: {self.url}"
+        return f"tweet {self.tweet} was not posted to {self.account}, and may be posted again"
 
 
-def _now(connection: Connection) -> datetime:
-    """The database's time, which `claimed_at` is of."""
-    (now,) = connection.execute("SELECT now()").fetchone() or (None,)
-    assert isinstance(now, datetime)  # noqa: S101 — SELECT returns it
-    return now
+def decide(connection: Connection, bot: str, name: str, tweet: int, there: bool, url: str | None) -> Decided:
+    """A person looked, and says whether a post in doubt is there; `url` where, unless we know a post that is alike.
+
+    Raises MynahError where there is no such post in doubt, a poster has it in hand, or the address is missing.
+    """
+    with posts.poster_lock(connection, bot, name) as alone:
+        if not alone:
+            raise MynahError(f"a poster of {bot} to {name} is at work: wait a minute, and look again")
+        posts.abandoned(connection, bot, name)
+        row = next((row for row in posts.unknown(connection, bot, name) if row.tweet_id == tweet), None)
+        if row is None:
+            raise MynahError(f"tweet {tweet} is not in doubt on {bot}'s account {name}: see `mynah status {bot}`")
+        url = (url or row.alike) if there else None
+        if not there:
+            with connection.transaction():
+                if row.slot:
+                    slots.failed(connection, bot, name, row.slot, "a person says that it was not posted", pause=False)
+                posts.give_back(connection, row.id, "a person says that it was not posted")
+        elif url is None or not url.startswith(("http://", "https://", "file://")):
+            raise MynahError(f"say where tweet {tweet} is, with its address: --url https://…")
+        else:
+            try:
+                posts.record(connection, row.id, url.rstrip("/").rpartition("/")[2], url)
+            except psycopg.errors.UniqueViolation:
+                raise MynahError(f"{url} is another tweet's post: see `mynah history {bot}`") from None
+    return Decided(bot, name, tweet, there, url, row.text)
+
+
+def compare(row: Post, url: str) -> str:
+    """What a person is asked about a post in doubt."""
+    return (
+        f"{url} differs from it in nothing but links. Is it this post? "
+        f"`mynah settle {row.bot} {row.tweet_id} there` or `mynah settle {row.bot} {row.tweet_id} not-there`"
+    )
+
+
+def _number(count: int) -> str:
+    return "1 post stays" if count == 1 else f"{count} posts stay"

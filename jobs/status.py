@@ -9,18 +9,23 @@ from zoneinfo import ZoneInfo
 import httpx
 from cronsim import CronSim
 
+from jobs.settle import compare
 from mynah.bot import Bot
 from mynah.bot.post import Posting
-from mynah.database import posts, prompts, served, spend
+from mynah.database import budget, posts, prompts, served, slots, spend
 from mynah.database.connection import Connection
 from mynah.database.tweets import count_states
 from mynah.endpoint import client as client_of
 from mynah.endpoint import serving_model
 from mynah.errors import MynahError
 from mynah.settings import Settings
+from mynah.stock import stock_days
 
 DAYS = 30  # that are looked back at
+WEEK = 7  # days whose missed posts are shown
+SHOWN = 5  # missed posts that are shown, per account
 DOUBTS = 20  # posts of unknown fate that are shown, per account and state
+LIMITS = ("max_posts_per_day", "max_posts_per_month", "max_cost_usd")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,14 @@ class AccountStatus:
     """Approved texts that it has yet to get."""
     doubts: list[dict[str, Any]]
     """Posts that a poster has in hand or left when it was killed, and posts of whose fate nobody knows."""
+    days: float | None = None
+    """How long the approved texts last, by the schedule."""
+    low: bool = False
+    """Whether that is less than stock_days."""
+    missed: list[dict[str, str]] = field(default_factory=list)
+    """Times of the schedule in the last WEEK days that have no post, with the reason."""
+    used: dict[str, Any] = field(default_factory=dict)
+    """What it has posted, or may have: posts today and this month, and dollars this month; and what it may."""
 
     def lines(self, prefix: str, bot: str) -> Iterator[str]:
         """For people; `prefix` names the account where the bot has several."""
@@ -43,8 +56,26 @@ class AccountStatus:
         for doubt in self.doubts:
             reason = f": {doubt['reason']}" if doubt["reason"] else ""
             yield f"doubt    {prefix}tweet {doubt['tweet']} is {doubt['state']} since {doubt['since']}{reason}"
+            if doubt["for_a_person"]:
+                yield f"         {prefix}look: {doubt['for_a_person']}"
+        for miss in self.missed:
+            yield f"missed   {prefix}{miss['slot']}: {miss['reason']}"
+        if self.used.get("dollars") or any(self.used.get(limit) is not None for limit in LIMITS):
+            yield f"budget   {prefix}{self._used()}"
         stock = f", {self.left} to post" if self.left else f" has nothing to post: `mynah curate {bot}`"
+        if self.left and self.days is not None:
+            stock += f", for {self.days:.1f} days" + (f": low, `mynah curate {bot}`" if self.low else "")
         yield f"next     {prefix}{self.next_post}{stock}"
+
+    def _used(self) -> str:
+        def of(limit: str, sign: str = "") -> str:
+            most = self.used.get(limit)
+            return "" if most is None else f" of {sign}{most:g}"
+
+        return (
+            f"{self.used['today']}{of(LIMITS[0])} posts today, {self.used['month']}{of(LIMITS[1])} this month, "
+            f"${self.used['dollars']:.3f}{of(LIMITS[2], '$')} this month"
+        )
 
 
 @dataclass(frozen=True)
@@ -133,7 +164,8 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
         spent = float(spend.spent(connection, bot.name))
         played = prompts.counts(connection, bot.name, DAYS)
         accounts = {
-            name: _account(bot.name, name, section, connection, now) for name, section in bot.accounts_by_name().items()
+            name: account_status(bot.name, name, section, connection, now)
+            for name, section in bot.accounts_by_name().items()
         }
     try:
         with client_of(endpoint, settings.api_keys, httpx.Timeout(2), retries=0) as client:
@@ -160,24 +192,55 @@ def _current(now: served.Served) -> dict[str, Any]:
     return {"model": now.model, "since": _minute(now.since), "who": now.who, "why": now.why}
 
 
-def _account(bot: str, name: str, section: Posting, connection: Connection, now: datetime) -> AccountStatus:
-    following = next(CronSim(section.schedule, now.astimezone(ZoneInfo(section.time_zone))))
+def account_status(bot: str, name: str, section: Posting, connection: Connection, now: datetime) -> AccountStatus:
+    """How an account stands at `now`."""
+    zone = ZoneInfo(section.time_zone)
+    following = next(CronSim(section.schedule, now.astimezone(zone)))
     when = "suspended" if section.suspend else f"{following:%Y-%m-%d %H:%M %Z}"
     last = posts.list_posts(connection, bot, 1, name, "posted")
     doubts = [
         post for state in ("claimed", "unknown") for post in posts.list_posts(connection, bot, DOUBTS, name, state)
     ]
+    left = posts.count_claimable(connection, bot, name)
+    days = stock_days(left, section, now)
+    spent = budget.used(connection, bot, name)
     return AccountStatus(
         last_post=next(
             ({"at": _minute(p.posted_at), "url": p.post_url, "text": p.text, "tweet": p.tweet_id} for p in last), None
         ),
         next_post=f"{when} (schedule {section.schedule})",
-        left=posts.count_claimable(connection, bot, name),
+        left=left,
         doubts=[
-            {"tweet": p.tweet_id, "state": p.state, "since": _minute(p.claimed_at), "reason": p.reason, "text": p.text}
+            {
+                "tweet": p.tweet_id,
+                "state": p.state,
+                "since": _minute(p.claimed_at),
+                "reason": p.reason,
+                "text": p.text,
+                "for_a_person": _asked(p) if p.for_a_person else None,
+            }
             for p in doubts
         ],
+        days=days,
+        low=days is not None and days < section.stock_days,
+        missed=[
+            {
+                "slot": f"{missed.slot.astimezone(ZoneInfo(section.time_zone)):%Y-%m-%d %H:%M %Z}",
+                "reason": missed.reason,
+            }
+            for missed in slots.missed(connection, bot, name, WEEK, SHOWN)
+        ],
+        used={"today": spent.today, "month": spent.month, "dollars": float(spent.dollars)}
+        | section.model_dump(include={*LIMITS}),
     )
+
+
+def _asked(post: posts.Post) -> str:
+    """What a person is asked about a post in doubt."""
+    if post.alike:
+        return compare(post, post.alike)
+    settle = f"`mynah settle {post.bot} {post.tweet_id}"
+    return f"the account could not be read for a day. {settle} there --url URL` or {settle} not-there`"
 
 
 def _minute(time: datetime | None) -> str:

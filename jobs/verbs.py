@@ -114,18 +114,107 @@ def generate(
 def post(
     bot: str, overrides: tuple[str, ...], as_json: bool, account: str | None, scheduled: bool, dry_run: bool
 ) -> None:
-    """Post one random approved text to an account of the bot: X, or the local outbox."""
+    """Post one random approved text to an account of the bot."""
     from datetime import UTC, datetime
 
     from jobs.accounts import choose, open_account
-    from jobs.post import last_due, post
+    from jobs.post import last_due, post, wait
 
     loaded, settings = load(bot, overrides)
     name, section = choose(loaded, account)
     slot = last_due(section, datetime.now(UTC)) if scheduled else None
+    if slot:
+        wait(section)
     opened = open_account(loaded, name, settings)
     with settings.connect() as connection:
-        show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run), as_json)
+        try:
+            show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run), as_json)
+        finally:
+            if settings.alerts and not dry_run:
+                from jobs.alert import alert_after
+
+                alert_after(loaded, settings, connection)
+
+
+@click.command(epilog="Examples: mynah alert fortune · mynah alert fortune --dry-run")
+@click.option("--dry-run", is_flag=True, help="Show what would be told, and tell nobody.")
+@verb
+def alert(bot: str, overrides: tuple[str, ...], as_json: bool, dry_run: bool) -> None:
+    """Tell people what needs them, each thing once: a low stock, times that were missed, posts that need a person.
+
+    MYNAH_ALERTS says where. `mynah post` does the same at its end.
+    """
+    from datetime import UTC, datetime
+
+    from jobs.alert import alert
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(alert(loaded, settings, connection, datetime.now(UTC), dry_run), as_json)
+
+
+@click.command(
+    epilog="Examples: mynah settle fortune 12 not-there · mynah settle fortune 12 there --url https://x.com/me/status/1"
+)
+@verb
+@click.argument("tweet", type=click.IntRange(1))
+@click.argument("what", type=click.Choice(["there", "not-there"]))
+@click.option("--account", metavar="NAME", help="Which of the bot's accounts, where it has several.")
+@click.option("--url", help="Where it is, for `there`.")
+def settle(
+    bot: str, overrides: tuple[str, ...], as_json: bool, tweet: int, what: str, account: str | None, url: str | None
+) -> None:
+    """Say what became of a post in doubt, after a look at the account: TWEET is there, or it is not.
+
+    `mynah status` names the posts in doubt. Most are settled by themselves, by the next post.
+    """
+    from jobs.accounts import choose
+    from jobs.settle import decide
+
+    loaded, settings = load(bot, overrides)
+    name, _ = choose(loaded, account)
+    with settings.connect() as connection:
+        show(decide(connection, loaded.name, name, tweet, what == "there", url), as_json)
+
+
+@click.command(epilog="Examples: mynah history fortune · mynah history fortune 12 · mynah history jokes --account news")
+@verb
+@click.argument("tweet", type=click.IntRange(1), required=False)
+@click.option("--account", metavar="NAME", help="Only posts on this account.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1))
+def history(
+    bot: str, overrides: tuple[str, ...], as_json: bool, tweet: int | None, account: str | None, limit: int
+) -> None:
+    """What the bot has posted, where, what people made of it, and where it comes from: model, dataset, sources.
+
+    With TWEET, everything about that one.
+    """
+    from jobs.accounts import choose
+    from jobs.history import history
+
+    loaded, settings = load(bot, overrides)
+    name = choose(loaded, account)[0] if account else None
+    with settings.connect() as connection:
+        show(history(loaded.name, settings.bucket, connection, tweet, name, limit), as_json)
+
+
+@click.command(epilog="Examples: mynah likes fortune · mynah likes jokes --account news")
+@verb
+@click.option("--account", metavar="NAME", help="Which of the bot's accounts, where it has several.")
+def likes(bot: str, overrides: tuple[str, ...], as_json: bool, account: str | None) -> None:
+    """Read what people made of the posts of the last days (likes_days): likes, reposts, replies.
+
+    The first `mynah post` of a day does it by itself.
+    """
+    from jobs.accounts import choose, open_account
+    from jobs.react import read_reactions
+
+    loaded, settings = load(bot, overrides)
+    name, section = choose(loaded, account)
+    opened = open_account(loaded, name, settings)
+    with settings.connect() as connection:
+        read = read_reactions(loaded.name, name, connection, opened, section, note=lambda line: None)
+    show(read, as_json)
 
 
 @click.command(

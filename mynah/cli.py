@@ -24,12 +24,16 @@ VERBS = {
     "clean": ("scrapers.verbs:clean", "Show what the rules of cleaning do to what was scraped."),
     "dataset": ("training.verbs:dataset", "Clean and deduplicate what was scraped."),
     "train": ("training.verbs:train", "Fine-tune the base model and publish it."),
+    "prefer": ("training.verbs:prefer", "Tune the current model on what its curators decided."),
+    "distill": ("training.verbs:distill", "Make a smaller model that says what the current one does."),
     "runs": ("jobs.verbs:runs", "The bot's trainings: number, state, losses, time, cost."),
     "logs": ("jobs.verbs:logs", "What a training says; attach to it and detach from it."),
     "stop": ("jobs.verbs:stop", "Stop a training; its checkpoint is kept."),
+    "compare": ("training.verbs:compare", "Two trainings side by side, in a picture and a table."),
     "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
+    "push": ("training.verbs:push", "Put a model up on the Hugging Face Hub, with its card."),
     "serve": ("serving.verbs:serve", "Serve the current model until stopped."),
     "play": ("serving.verbs:play", "Answer people's prompts with a bot's texts, over HTTP."),
     "prewarm": ("serving.verbs:prewarm", "Have prompts answered before people ask them."),
@@ -37,6 +41,10 @@ VERBS = {
     "curate": ("jobs.curate.verbs:curate", "Approve, reject or edit what the bot may say."),
     "search": ("jobs.curate.verbs:search", "Find words in what was scraped and generated."),
     "post": ("jobs.verbs:post", "Post one random approved text."),
+    "settle": ("jobs.verbs:settle", "Say whether a post in doubt is there."),
+    "history": ("jobs.verbs:history", "What was posted, and where it comes from."),
+    "likes": ("jobs.verbs:likes", "Read what people made of the posts."),
+    "alert": ("jobs.verbs:alert", "Tell people what needs them."),
     "status": ("jobs.verbs:status", "Where the loop stands."),
     "migrate": ("jobs.verbs:migrate", "Make the tables in a Postgres server of your own."),
     "x-simulator": ("simulators.verbs:x_simulator", "A stand-in for X's API to try a bot with."),
@@ -109,6 +117,8 @@ def cli() -> None:
       MYNAH_ENDPOINT       where the model is served (http://127.0.0.1:8080); {bot} in it is the bot's name
       MYNAH_API_KEY        what that server wants to see; `mynah serve` takes any of several, with commas (nothing)
       MYNAH_USER           who you are, beside each decision (your login name)
+      MYNAH_SIGNING_KEY    signs the links in alerts, for `mynah alert` and `mynah play`: 32 characters and more
+      MYNAH_ALERTS         where alerts go, as apprise has addresses: json://host, slack://…, mailto://… (nowhere)
       MYNAH_ALLOW_PRIVATE  1 lets http sources lead to private addresses; or only these hosts, with commas
       MYNAH_DATA           the only folder whose files a source may read (any regular file)
       X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET

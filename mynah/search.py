@@ -60,7 +60,7 @@ class Search:
 
     def _patterns(self) -> Iterator[tuple[Term, re.Pattern[str]]]:
         for term in self.terms:
-            words = r"\s+".join(re.escape(word) for word in term.words.split())
+            words = r"\W+".join(re.escape(word) for word in term.words.split())
             yield term, re.compile(rf"(?<!\w){words}" + ("" if term.begins else r"(?!\w)"), re.IGNORECASE)
 
 

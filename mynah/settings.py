@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PG_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGUSER", "PGPORT")
 X_KEYS = ("X_API_KEY", "X_API_SECRET", "X_ACCESS_TOKEN", "X_ACCESS_TOKEN_SECRET")
+LEAST_KEY = 32  # characters of a key that signs
 AllowPrivate = bool | frozenset[str]
 """Whether http sources may lead to private addresses: True, False, or the hosts which may."""
 
@@ -85,6 +86,21 @@ class Settings:
     def api_keys(self) -> tuple[str, ...]:
         """The keys that a model server takes; clients of ours bring the first."""
         return tuple(self.environment.get("MYNAH_API_KEY", "").replace(",", " ").split())
+
+    @property
+    def signing_key(self) -> str | None:
+        """What signs the links in alerts. Raises UsageError where it is too short to be a secret."""
+        key = self.environment.get("MYNAH_SIGNING_KEY") or None
+        if key and len(key) < LEAST_KEY:
+            raise UsageError(
+                f"MYNAH_SIGNING_KEY has {len(key)} characters, and {LEAST_KEY} are the least: openssl rand -hex 32"
+            )
+        return key
+
+    @property
+    def alerts(self) -> tuple[str, ...]:
+        """Where alerts go: addresses as apprise takes them."""
+        return tuple(self.environment.get("MYNAH_ALERTS", "").split())
 
     def x_bearer_token(self, prefix: str = "") -> str | None:
         """The token with which an app reads X, from the variable that begins with `prefix`."""

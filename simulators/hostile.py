@@ -41,26 +41,35 @@ class Hostile:
     """A service as its worst day shows it.
 
     `odds` has the probability of each of FATES and of READS. `api` is what the paths begin with that go wrong.
-    `refusal` makes the service's own answer with a status that refuses. The same seed brings the same fates, for the
-    same requests in the same order.
+    `refusal` makes the service's own answer with a status that refuses. `late`: the seconds of FATES. The same seed
+    brings the same fates, for the same requests in the same order.
     """
 
     def __init__(
-        self, app: App, odds: Mapping[str, float], seed: int, api: str, refusal: Callable[[int], Response]
+        self,
+        app: App,
+        odds: Mapping[str, float],
+        seed: int,
+        api: str,
+        refusal: Callable[[int], Response],
+        late: float = LATE,
     ) -> None:
-        self.app, self.odds, self.api, self.refusal = app, odds, api, refusal
+        self.app, self.odds, self.api, self.refusal, self.late = app, odds, api, refusal, late
         self.raging = True
+        self.reads = 0
+        """Requests that read, until now."""
         self._random = random.Random(seed)  # noqa: S311 — no secret
         self._later: set[asyncio.Task[list[Message]]] = set()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        self.reads += scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(self.api)
         fate = self._fate(scope) if self.raging and scope["type"] == "http" else ""
         if not fate:
             await self.app(scope, receive, send)
             return
         body = await _whole(receive)
         if fate in ("later", "504"):
-            task = asyncio.create_task(self._answer(scope, body, LATE))
+            task = asyncio.create_task(self._answer(scope, body, self.late))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
         answer = [] if fate in ("lost", "503", "429", "later", "504") else await self._answer(scope, body)
@@ -79,7 +88,7 @@ class Hostile:
                     return
                 await send(message)
         else:
-            await asyncio.sleep(LATE)
+            await asyncio.sleep(self.late)
             for message in answer:
                 await send(message)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mynah.bot import Bot, Train
-from mynah.bucket import Bucket, fingerprint, new_id
+from mynah.bucket import Bucket, fingerprint, new_id, utc_now
 from mynah.database import runs, served
 from mynah.document import unpack
 from mynah.errors import MynahError, UsageError
@@ -96,11 +96,11 @@ def train(bot: Bot, settings: Settings, again: bool = False) -> Trained:
         raise MynahError(f"bot {bot.name} has no dataset yet: run `mynah dataset {bot.name}`")
     ending = fingerprint(inputs(bot, dataset["id"]))
     _end_finished_runs(bot, settings)
-    if not again and (found := _finished(bot, bucket, ending)):
+    if not again and (found := finished(bot, bucket, ending)):
         return _trained(found, bot, bucket, settings.home, skipped=True)
     # Of all that this work is: two trainers that begin it at once would each give their run an id of its own.
     with taken(settings, f"{bot.name}/runs/{ending}") as lease:
-        if not again and (found := _finished(bot, bucket, ending)):  # by another trainer, just now
+        if not again and (found := finished(bot, bucket, ending)):  # by another trainer, just now
             return _trained(found, bot, bucket, settings.home, skipped=True)
         return _train(bot, settings, dataset, lease)
 
@@ -118,7 +118,7 @@ def inputs(bot: Bot, dataset: str) -> dict[str, Any]:
     }
 
 
-def _finished(bot: Bot, bucket: Bucket, ending: str) -> dict[str, Any] | None:
+def finished(bot: Bot, bucket: Bucket, ending: str) -> dict[str, Any] | None:
     """The manifest of the newest whole model whose id ends in `ending`."""
     ids = [id for id in bucket.names(bot.name, "models") if id.endswith(ending)]
     return next((found for id in sorted(ids, reverse=True) if (found := bucket.manifest(bot.name, "models", id))), None)
@@ -169,19 +169,22 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
         folder = Path(path, "model")
         with timed(phases, "export"):
             from training.base_model import load_base
+            from training.events import write_events
             from training.plot import plot
             from training.publish import write_model
 
             write_model(*load_base(str(outcome["folder"]), cache), folder, bot.generate)
             history = outcome["history"]
             (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+            write_events(history, id, folder)
             plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
         metrics = _metrics(outcome, record.seconds, bot.train)
         with timed(phases, "publishing"):
-            whole = _publish(bot, bucket, id, dataset["id"], metrics, folder, record)
+            samples = [{"step": row["step"], "samples": row["samples"]} for row in history if row.get("samples")]
+            whole = _publish(bot, settings, dataset, metrics, samples, folder, record)
     with timed(phases, "publishing"):
         record.confirm()
-        record.done(metrics)
+        record.done(metrics, samples)
         bucket.delete(bot.name, "runs", id)
     phases = {phase: round(seconds, 1) for phase, seconds in phases.items()}
     phases["rest"] = round(max(0.0, time.monotonic() - begin - sum(phases.values())), 1)
@@ -199,17 +202,25 @@ def _import_publish() -> None:
 
 
 def _publish(
-    bot: Bot, bucket: Bucket, id: str, dataset: str, metrics: dict[str, Any], folder: Path, record: Record
+    bot: Bot,
+    settings: Settings,
+    dataset: dict[str, Any],
+    metrics: dict[str, Any],
+    samples: list[dict[str, Any]],
+    folder: Path,
+    record: Record,
 ) -> dict[str, Any]:
-    """Publish the model folder, its manifest last; what it says of the current model is an evaluation too."""
+    """Publish the model folder with its card, its manifest last; what it says of the current model is an evaluation."""
+    from training import card
     from training.evaluation import facts_of, versions
 
+    bucket, id = settings.bucket, record.run.id
     compared = metrics["compared"]
     if compared and compared["dev_nats_per_character"] is None:
         _say(f"the current model, {compared['model']}, could not be measured beside it: {compared['why']}")
     elif compared:
         facts = facts_of(
-            dataset,
+            dataset["id"],
             metrics["dev_scored"]["texts"],
             metrics["dev_scored"]["characters"],
             metrics["dev_nats_per_character"],
@@ -218,13 +229,25 @@ def _publish(
         record.confirm()
         write_evaluation(bucket, bot.name, id, compared["model"], facts)
     manifest = {
+        "id": id,
+        "bot": bot.name,
+        "created": utc_now(),
         "base": bot.train.base,
-        "dataset": dataset,
+        "dataset": dataset["id"],
         "parameters": bot.train.model_dump(),
         "generate": bot.generate.model_dump(include=SAMPLING) | {"temperature": bot.generate.middle_temperature},
         "metrics": metrics,
         "versions": versions(),
     }
+    text = card.card(
+        manifest,
+        dataset,
+        description=bot.description,
+        licence=card.licence_of(bot.train.base, settings.home / "models"),
+        samples=samples[-1]["samples"] if samples else (),
+        plot=PLOT,
+    )
+    (folder / card.FILE).write_text(text, encoding="utf-8")
     return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
 
 

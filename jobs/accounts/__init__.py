@@ -4,8 +4,8 @@ A kind's section, in mynah/bot/accounts/, is called like its module here. The mo
 `open_account(bot, name, section, settings)` returns an `Account`, or raises UsageError where a setting is missing.
 
 A text is posted by one call, after its row was claimed with the record that the call sends. Where nobody knows what
-became of a call, the row is in doubt. Most accounts are then read: one reading of its own posts, the newest first,
-answers for all rows in doubt (jobs/settle.py). An account with `idempotent` is sent the same record again instead.
+became of a call, the row is in doubt, and the account is read: one reading of its own posts, the newest first, answers
+for all rows in doubt (jobs/settle.py).
 """
 
 import difflib
@@ -116,10 +116,8 @@ class Account(Protocol):
 
     @property
     def idempotent(self) -> bool:
-        """Whether the same record, sent again, stays one post, however often and when: that settles a doubt.
-
-        Then `own_posts` is asked for numbers alone.
-        """
+        """Whether the same record, sent again, stays one post, however often and when. Then a lost answer is asked for
+        once more at once, by sending the same again; later, it is looked for as on other accounts."""
 
     @property
     def page_size(self) -> tuple[int, int]:

@@ -58,6 +58,10 @@ class XSimulator(Part):
     world: str
 
 
+class MastodonSimulator(Part):
+    enabled: bool
+
+
 class Jobs(Part):
     cpu: Quantity
     memory: Quantity
@@ -101,6 +105,7 @@ class Play(Part):
     requests_per_minute: int = Field(ge=0)
     prompts_per_minute: int = Field(ge=0)
     proxies: list[str]
+    signing_key_secret: str
     node_selector: dict[str, str]
     tolerations: list[dict[str, Any]]
 
@@ -147,6 +152,7 @@ class Values(Part):
     postgres: Postgres
     store: Store
     x_simulator: XSimulator
+    mastodon_simulator: MastodonSimulator
     jobs: Jobs
     serving: Serving
     play: Play

@@ -6,10 +6,13 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mynah.bot.accounts import Account, AnyAccount, KeyedAccount
+from mynah.bot.alerts import Alerts
 from mynah.bot.clean import Clean
+from mynah.bot.distill import Distill
 from mynah.bot.generate import Generate
 from mynah.bot.judge import Judge
 from mynah.bot.post import Post
+from mynah.bot.prefer import Prefer
 from mynah.bot.promote import Promote
 from mynah.bot.ray import Ray
 from mynah.bot.scrape import Scrape
@@ -41,10 +44,16 @@ class BotSpec(Section):
     """Posting to one account, in short."""
     accounts: dict[Name, AnyAccount] = Field(default={})
     """Where it posts, each by a name of your choice."""
+    alerts: Alerts = Alerts()
+    """Telling people what needs them."""
     ray: Ray = Ray()
     """Training on a cluster."""
     serve: Serve = Serve()
     """Serving on a cluster."""
+    prefer: Prefer = Prefer()
+    """Learning from the curators."""
+    distill: Distill = Distill()
+    """Making a smaller model."""
     promote: Promote = Promote()
     """Changing to a newly trained model."""
 

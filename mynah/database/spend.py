@@ -91,7 +91,9 @@ def settle(connection: Connection, id: UUID, cost: Decimal) -> None:
 def spent(connection: Connection, bot: str) -> Decimal:
     """Dollars that the bot's sources have cost this month, or may have."""
     row = connection.execute(
-        f"SELECT coalesce(sum(cost), 0) FROM spend WHERE bot = %s AND {_THIS_MONTH}",  # noqa: S608
+        f"""
+        SELECT coalesce(sum(cost), 0) FROM spend WHERE bot = %s AND {_THIS_MONTH} AND source NOT LIKE 'account %%'
+        """,  # noqa: S608
         [bot],
     ).fetchone()
     return Decimal(row[0]) if row else Decimal(0)

@@ -10,7 +10,7 @@ GET  /prompts?bot=…&prefix=…         known prompts that begin so
 GET  /bots                           which bots there are
 GET  /health/live, /health/ready     for Kubernetes
 
-and the Play page (serving.tweets.page).
+and the Play page (serving.tweets.page); with a key, what the links in alerts lead to (serving.tweets.decide).
 """
 
 import asyncio
@@ -37,6 +37,7 @@ from mynah.database.prompts import Answer
 from mynah.errors import MynahError
 from serving.tweets.allowance import Spent, refusal
 from serving.tweets.asked import Asked, Sampling, Wrong, check_characters, read, truth
+from serving.tweets.decide import decide_routes
 from serving.tweets.desk import COME_AGAIN, LOOK, Busy, Connect, Desk, NoModel
 from serving.tweets.page import FOLDER, page_routes
 from serving.tweets.told import shape
@@ -96,8 +97,8 @@ V1_BODY = {
 }
 
 
-def application(desk: Desk, connect: Connect) -> FastAPI:
-    """The API for the desk's bots."""
+def application(desk: Desk, connect: Connect, signing_key: str | None = None) -> FastAPI:
+    """The API for the desk's bots; `signing_key` is that of the links in alerts."""
     app = FastAPI(title="mynah tweets", version=__version__, docs_url=None, redoc_url=None)
     there = sorted(desk.bots)
     Whose = Annotated[
@@ -233,6 +234,8 @@ def application(desk: Desk, connect: Connect) -> FastAPI:
         return {"status": "ready"}
 
     app.include_router(page_routes(desk, connect))
+    if signing_key:
+        app.include_router(decide_routes(desk.bots, connect, signing_key))
     app.mount("/static", StaticFiles(directory=FOLDER), "static")
     for kind in (Wrong, RequestValidationError, HTTPException, MynahError, psycopg.Error):
         app.add_exception_handler(kind, refuse)

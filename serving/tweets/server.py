@@ -49,7 +49,7 @@ def serve(
         logger.setLevel(logging.WARNING)
     with contextlib.suppress(KeyboardInterrupt), connections(settings) as pool:
         desk = Desk(settings, bots, pool.connection, allowance.prompt)
-        app = application(desk, pool.connection)
+        app = application(desk, pool.connection, settings.signing_key)
         app.add_middleware(GZipMiddleware, compresslevel=GZIP_LEVEL)  # it flushes each line of a stream
         app.add_middleware(Counted, allowance=allowance)
         app.add_middleware(Identified)

@@ -101,7 +101,8 @@ def test_each_account_stands_by_itself(settings: Settings, connection: Connectio
     ]
     shown = lines(found, "posted", "doubt", "next")
     assert shown[0].startswith("posted   first: 20")
-    assert shown[1] == "next     first: 2026-11-22 09:00 IST (schedule 0 9 * * *), 2 to post"
+    left = "2 to post, for 2.0 days: low, `mynah curate demo`"
+    assert shown[1] == f"next     first: 2026-11-22 09:00 IST (schedule 0 9 * * *), {left}"
     assert shown[2] == "posted   second: nothing yet"
     assert shown[3].startswith(f"doubt    second: tweet {in_hand.tweet_id} is claimed since 20")
     assert shown[4].startswith(f"doubt    second: tweet {doubtful.tweet_id} is unknown since 20")

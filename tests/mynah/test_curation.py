@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.accounts import Posted, Published
+from jobs.accounts import Page, Posted, Published
 from jobs.post import post
 from mynah import curation
 from mynah.bot import Bot, FileSource, Judge
@@ -209,8 +210,16 @@ class Takes:
     """An account that takes everything."""
 
     name = "the account"
+    page_size = (1, 1)
+    read_cost = Decimal(0)
+
+    def cost(self, text: str) -> Decimal:
+        return Decimal(0)
 
     def record(self, row: posts.Post) -> None: ...
+
+    def own_posts(self, *_: object) -> Page:
+        return Page([], None)
 
     def long(self, text: str) -> None: ...
 

@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mynah.errors import UsageError
-from simulators import hostile
 from simulators.hostile import FATES, READS, STORM, Hostile, parse
 from tests.loopback import app_served
 
@@ -29,7 +28,8 @@ def served(odds: dict[str, float], seed: int = 1) -> Iterator[tuple[str, list[st
         return JSONResponse({"told": told[-1]})
 
     app = Starlette(routes=[Route("/api/tell", tell, methods=["GET", "POST"]), Route("/page", tell)])
-    with app_served(Hostile(app, odds, seed, "/api/", lambda status: JSONResponse({"why": status}, status))) as url:
+    weather = Hostile(app, odds, seed, "/api/", lambda status: JSONResponse({"why": status}, status), late=0.1)
+    with app_served(weather) as url:
         yield url, told
 
 
@@ -54,8 +54,7 @@ def wait_for(told: list[str], number: int) -> None:
         ("504", True, 504),
     ],
 )
-def test_each_fate(monkeypatch: pytest.MonkeyPatch, fate: str, done: bool, sees: int | type[Exception]) -> None:
-    monkeypatch.setattr(hostile, "LATE", 0.1)
+def test_each_fate(fate: str, done: bool, sees: int | type[Exception]) -> None:
     with served({fate: 1}) as (url, told):
         if isinstance(sees, int):
             answer = httpx.post(url + "/api/tell", content="hello")

@@ -1,6 +1,7 @@
 """Bots that tune the tiny model, and datasets of a few sentences."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mynah.bot import Bot
 from mynah.bucket import Bucket, new_id
+from mynah.database import served
+from mynah.database.connection import Connection
 from mynah.document import Document, pack
 from mynah.settings import Settings
 from tests.postgres import database
 
+CURRENT = "20260101T000000-current"
 SENTENCES = [
     f"{who} {does} {what}."
     for who in ("The mynah", "A crow", "My parrot", "The old owl", "Every finch", "A starling")
@@ -99,3 +103,27 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1").create_bucket(Bucket="bots")
     yield Bucket("s3://bots/mynah")
     server.stop()
+
+
+@pytest.fixture
+def with_current(
+    tmp_path: Path,
+    database_url: str,
+    settings_of: Callable[..., Settings],
+    tiny: str,
+    write_dataset: Callable[..., str],
+) -> Settings:
+    """Settings of a bucket with a tiny model; with `speaking`, it is the current one."""
+    bucket = Bucket(str(tmp_path / "bucket"))
+    dataset = write_dataset(bucket, tmp_path / "dataset")
+    folder = tmp_path / "current"
+    shutil.copytree(tiny, folder)
+    manifest = {"base": "tiny", "dataset": dataset, "parameters": {}, "metrics": {"dev_loss_untuned": 11.0}}
+    bucket.publish(folder, manifest, "bird", "models", CURRENT)
+    return settings_of(bucket, tmp_path / "home", database_url)
+
+
+@pytest.fixture
+def speaking(connection: Connection, with_current: Settings) -> Connection:
+    served.carry_out(connection, served.ask(connection, "bird", CURRENT, "promoted").id)
+    return connection

@@ -2,10 +2,11 @@
 
 The key and the very record are stored with the claim. `putRecord` with `swapRecord: null` takes the same one again, at
 once or late, and keeps one post; another under the same key is refused with InvalidSwap, never overwritten. So nothing
-is ever in doubt for long: sending it again settles. (`createRecord` would make a second post.)
+is ever in doubt for long: sending it again settles, and the key is found among the account's records. (`createRecord`
+would make a second post.)
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import ClassVar
@@ -14,15 +15,17 @@ import httpx
 
 from jobs.accounts import FREE, Outcome, Page, Posted, Published, Record, Refused, Shown, Unavailable, Unknown
 from jobs.accounts.bluesky.client import TIMEOUT, Answer, ask, call
-from jobs.accounts.bluesky.record import COLLECTION, new_key, new_record, too_long
+from jobs.accounts.bluesky.record import COLLECTION, first_key, new_key, new_record, too_long
 from jobs.accounts.bluesky.session import NotSignedIn, Session, Sessions
 from mynah import bot as bot_file
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from mynah.rules import Rejection
 from mynah.settings import Settings
+from mynah.x_client import short
 
 NUMBERS = {"likeCount": "likes", "repostCount": "reposts", "replyCount": "replies", "quoteCount": "quotes"}
+VIEW_TIMEOUT = 5.0  # seconds: likes are worth no long wait
 STALE = ("ExpiredToken", "InvalidToken", "AuthMissing", "AuthenticationRequired")
 
 
@@ -50,7 +53,7 @@ class BlueskyAccount:
     """The account `handle` that signs in at `server`. `view` counts likes: a server that sees all of Bluesky."""
 
     idempotent: ClassVar[bool] = True
-    page_size: ClassVar[tuple[int, int]] = (1, 100)
+    page_size: ClassVar[tuple[int, int]] = (1, 25)  # as many as are counted at once
     read_cost: ClassVar[Decimal] = FREE
 
     def __init__(
@@ -90,41 +93,45 @@ class BlueskyAccount:
     def record(self, post: Post) -> Record:
         """The record and its key. Another attempt at the same text keeps the key, and has a time of its own: the one
         before came to nothing, and a post of yesterday's time is seen by nobody."""
-        now = datetime.now(UTC)
-        key = post.record["rkey"] if post.record else new_key(now)
-        return {"rkey": key, "record": new_record(post.text, now, self._language)}
+        key = post.record["rkey"] if post.record else new_key(post.claimed_at)
+        return {"rkey": key, "record": new_record(post.text, post.claimed_at, self._language)}
 
     def own_posts(self, since: datetime, after: str | None, size: int, cursor: str | None) -> Page:
-        """A page of the account's posts with what people made of them, as all of Bluesky sees it.
+        """A page of the account's own records. Their keys tell their time by Postgres' clock: `after` is not needed.
+        Another server counts the likes; where it does not answer, they are left out.
 
-        Raises MynahError where they cannot be read.
+        Raises MynahError where the records cannot be read.
         """
-        query = {"actor": self._handle, "limit": size, "filter": "posts_with_replies"}
-        answer = ask(
-            self._http, f"{self._view}/xrpc/app.bsky.feed.getAuthorFeed", query | ({"cursor": cursor} if cursor else {})
-        )
         try:
+            session = self._sessions.get(self._http)
+            query = {"repo": session.did, "collection": COLLECTION, "limit": size} | (
+                {"cursor": cursor} if cursor else {}
+            )
+            answer = ask(self._http, f"{session.pds}/xrpc/com.atproto.repo.listRecords", query)
             if answer.status != 200:
                 raise ValueError(answer.words)
-            # What was only passed on carries a reason.
-            posts = [one["post"] for one in answer.body["feed"] if not one.get("reason")]
-            shown = [
-                Shown(
-                    self._published(post["uri"]),
-                    post["record"]["text"],
-                    {"uri": post["uri"]},
-                    {name: int(post[theirs]) for theirs, name in NUMBERS.items() if theirs in post},
-                )
-                for post in posts
-            ]
-            old = bool(posts) and datetime.fromisoformat(posts[-1]["indexedAt"]) < since
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            why = f"{self._view} does not tell what {self._handle} has posted ({error})"
+            found = [(str(one["uri"]), str(one["value"].get("text", ""))) for one in answer.body["records"]]
+        except (NotSignedIn, KeyError, TypeError, ValueError, AttributeError) as error:
+            why = f"{self.name} does not tell what {self._handle} has posted ({short(error)})"
             raise MynahError(f"{why}; run again later") from None
-        return Page(shown, None if old or not answer.body["feed"] else answer.body.get("cursor"))
+        counted = self._counted([uri for uri, _ in found])
+        shown = [Shown(self._published(uri), text, {"uri": uri}, counted.get(uri, {})) for uri, text in found]
+        old = not found or _key(found[-1][0]) < first_key(since)
+        return Page(shown, None if old else answer.body.get("cursor"))
 
     def same(self, post: Post, shown: Shown) -> bool:
-        return bool(post.record) and str(shown.data["uri"]).rpartition("/")[2] == (post.record or {})["rkey"]
+        return bool(post.record) and (post.record or {}).get("rkey") == _key(shown.data["uri"])
+
+    def _counted(self, uris: list[str]) -> dict[str, dict[str, int]]:
+        """What people made of posts, by their addresses, as far as it is told."""
+        if not uris:
+            return {}
+        answer = ask(self._http, f"{self._view}/xrpc/app.bsky.feed.getPosts", {"uris": uris}, timeout=VIEW_TIMEOUT)
+        posts = answer.body.get("posts") if answer.status == 200 else None
+        return {
+            str(post.get("uri")): {name: int(post[theirs]) for theirs, name in NUMBERS.items() if theirs in post}
+            for post in (posts if isinstance(posts, list) else ())
+        }
 
     def _put(self, session: Session, record: Record) -> Answer:
         what = {"repo": session.did, "collection": COLLECTION, "rkey": record["rkey"], "record": record["record"]}
@@ -162,8 +169,12 @@ class BlueskyAccount:
 
     def _published(self, uri: str) -> Published:
         """A post by its address at://DID/COLLECTION/KEY."""
-        return Published(uri, f"https://bsky.app/profile/{self._handle}/post/{uri.rpartition('/')[2]}")
+        return Published(uri, f"https://bsky.app/profile/{self._handle}/post/{_key(uri)}")
 
     @cached_property
     def _http(self) -> httpx.Client:
         return httpx.Client(timeout=TIMEOUT, headers={"user-agent": "mynah"})
+
+
+def _key(uri: str) -> str:
+    return uri.rpartition("/")[2]

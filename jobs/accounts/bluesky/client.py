@@ -45,10 +45,10 @@ def call(http: httpx.Client, url: str, token: str | None, body: dict[str, Any] |
     return _told(response)
 
 
-def ask(http: httpx.Client, url: str, query: dict[str, Any]) -> Answer:
+def ask(http: httpx.Client, url: str, query: dict[str, Any], timeout: float | httpx.Timeout = TIMEOUT) -> Answer:
     """GET, once, without a session."""
     try:
-        response = http.get(url, params=query)
+        response = http.get(url, params=query, timeout=timeout)
     except httpx.HTTPError as error:
         return Answer(0, {}, brief(error))
     return _told(response)

@@ -15,12 +15,21 @@ _CLOCKS = 1 << 10
 
 def new_key(now: datetime) -> str:
     """A TID, the key that a post must have: microseconds, then ten bits by chance (atproto.com/specs/tid)."""
-    number = int(now.timestamp() * 1_000_000) * _CLOCKS + random.randrange(_CLOCKS)  # noqa: S311 — no secret
+    return _tid(now, random.randrange(_CLOCKS))  # noqa: S311 — no secret
+
+
+def first_key(since: datetime) -> str:
+    """The smallest key of a post that was made then."""
+    return _tid(since, 0)
+
+
+def _tid(time: datetime, clock: int) -> str:
+    number = int(time.timestamp() * 1_000_000) * _CLOCKS + clock
     return "".join(ALPHABET[number >> shift & 31] for shift in range(60, -1, -5))
 
 
 def new_record(text: str, now: datetime, language: str | None) -> dict[str, Any]:
-    """The record of a post: all that is sent, to the millisecond of its time."""
+    """The record of a post: all that is sent, with its time."""
     record: dict[str, Any] = {"$type": COLLECTION, "text": text, "createdAt": _time(now)}
     if links := facets(text):
         record["facets"] = links

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +19,8 @@ from mynah.database.tweets import NewTweet, add_tweets
 from mynah.errors import MynahError, UsageError
 from mynah.settings import Settings
 from tests.kinds import added
+
+NOON = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 
 # mynah/bot/accounts/wall.py
 SECTION = '''
@@ -124,7 +126,7 @@ def test_a_new_kind_posts(bot_file: Path, settings: Settings, connection: Connec
     add_tweets(connection, "demo", [NewTweet("To be put up", state="approved")])
     bot = load(bot_file)
     account = open_account(bot, "wall", settings)
-    result = post(bot, "wall", connection, account, slot=datetime.fromisoformat("2026-11-21T12:30:00+00:00"))
+    result = post(bot, "wall", connection, account, slot=NOON, now=NOON)
     assert (result.outcome, result.account, result.post_id) == ("posted", "wall", "demo-1.txt")
     assert (tmp_path / "wall/demo-1.txt").read_text() == "To be put up"
     assert post(bot, "wall", connection, account).outcome == "nothing"

@@ -12,12 +12,12 @@ import pytest
 
 from jobs.accounts import Duplicate, Posted, Published, Refused, Unavailable, Unknown, x
 from jobs.accounts.x import XAccount
-from jobs.settle import find
 from mynah import x_client
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
 from simulators.x.api import DEMO_KEYS
 from tests.answering import Scripted
+from tests.timeline import find
 
 KEYS = tuple(DEMO_KEYS.values())
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
@@ -71,7 +71,7 @@ def test_finds_what_x_shows_otherwise(account: XAccount, row: Post, text: str) -
 def test_texts_that_differ_in_their_links_alone_are_for_a_person(account: XAccount, row: Post) -> None:
     account.post(replace(row, text="look at https://example.com/one"))
     other = replace(row, text="look at https://example.com/two")
-    with pytest.raises(MynahError, match="differ in nothing but their links"):
+    with pytest.raises(MynahError, match="differs in nothing but its links"):
         find(account, other)
     posted = account.post(other)
     assert isinstance(posted, Posted)

@@ -368,7 +368,7 @@ class Both(RuleBasedStateMachine):
                 if self.has("main", tweet.text):
                     self.report(True, "main", tweet.id, tweet.text, "posted")
         else:
-            for post in posts.claimed(self.connection, "demo", poster, timedelta(0)):
+            for post in posts.list_posts(self.connection, "demo", 99, poster, "claimed"):
                 end = "posted" if self.has(poster, post.text) else "given back"
                 self.report(False, poster, post.id, post.text, end)
             for post in posts.unknown(self.connection, "demo", poster):
@@ -420,7 +420,7 @@ class Both(RuleBasedStateMachine):
             self.no_text_goes_to_an_account_twice()
         for account in ("main", "news"):
             while posts.claim(self.connection, "demo", account):
-                (post,) = posts.claimed(self.connection, "demo", account, timedelta(0))
+                (post,) = posts.list_posts(self.connection, "demo", 9, account, "claimed")
                 self.send(account, post.text)
                 self.report(False, account, post.id, post.text, "posted")
                 self.no_text_goes_to_an_account_twice()

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -54,7 +55,7 @@ def test_what_is_claimed_is_random_and_approved(connection: Connection) -> None:
             order.append(post.text)
         assert sorted(order) == [f"text {number}" for number in range(6)]
         orders.add(tuple(order))
-        for post in posts.claimed(connection, "bot", "main", timedelta(0)):
+        for post in posts.abandoned(connection, "bot", "main"):
             posts.give_back(connection, post.id)
     assert len(orders) > 1
 
@@ -259,13 +260,49 @@ def test_what_turns_up_after_it_was_given_back_is_recorded(connection: Connectio
     assert claim(connection).tweet_id != late.tweet_id
 
 
-def test_the_claims_of_a_killed_poster(connection: Connection) -> None:
+def test_the_claims_of_a_killed_poster_are_in_doubt(connection: Connection) -> None:
     approve(connection, "one", "two")
-    old, new = claim(connection), claim(connection)
-    connection.execute("UPDATE posts SET claimed_at = claimed_at - interval '1 hour' WHERE id = %s", [old.id])
-    claim(connection, "news")
-    assert [post.id for post in posts.claimed(connection, "bot", "main", timedelta(0))] == [old.id, new.id]
-    assert [post.id for post in posts.claimed(connection, "bot", "main", timedelta(minutes=10))] == [old.id]
+    mine, other = claim(connection), claim(connection, "news")
+    (abandoned,) = posts.abandoned(connection, "bot", "main")
+    assert (abandoned.id, abandoned.state, abandoned.reason) == (mine.id, "unknown", "its poster was killed")
+    assert posts.unknown(connection, "bot", "main") == [abandoned]
+    assert posts.abandoned(connection, "bot", "main") == []
+    assert posts.list_posts(connection, "bot", 9, state="claimed")[0].id == other.id
+
+
+def test_what_came_to_nothing_goes_back_behind_the_others(connection: Connection) -> None:
+    approve(connection, "one", "two")
+    first = claim(connection)
+    assert posts.give_back(connection, first.id, "it says 503")
+    second = claim(connection)
+    assert second.tweet_id != first.tweet_id
+    again = claim(connection)
+    assert (again.id, again.failures, again.failed_at) == (first.id, 1, first.claimed_at)
+
+
+def test_what_comes_to_nothing_too_often_is_for_a_person(connection: Connection) -> None:
+    approve(connection, "one")
+    for _ in range(7):  # the account takes nothing: no fault of the text
+        assert posts.give_back(connection, claim(connection).id, "it says 401")
+    approve(connection, "two")
+    record(connection, claim(connection))
+    assert not posts.give_back(connection, claim(connection).id, "it says 403")
+    assert state(connection) == ("rejected", "approved", "8 attempts came to nothing; the last: it says 403")
+    assert decide(connection, "bot", 1, "approved")
+    assert claim(connection).failures == 0
+
+
+def test_what_was_stored_with_a_claim_stays_while_the_text_does(connection: Connection) -> None:
+    approve(connection, "one")
+    first = claim(connection)
+    assert first.record is None
+    posts.keep(connection, first.id, {"key": "abc"}, Decimal("0.015"))
+    posts.give_back(connection, first.id)
+    again = claim(connection)
+    assert (again.record, again.cost) == ({"key": "abc"}, 0)
+    posts.give_back(connection, first.id)
+    edit(connection, "bot", 1, "One.")
+    assert claim(connection).record is None
 
 
 def test_the_newest_post(connection: Connection) -> None:

@@ -104,7 +104,7 @@ def replica(
         desk = Desk(settings, bots, pool.connection, allowance.prompt)
         stack.callback(desk.stop)
         listener = transport.listen("127.0.0.1", 0)
-        server = transport.Server(Counted(application(desk, pool.connection), allowance), proxies)
+        server = transport.Server(Counted(application(desk, pool.connection, settings.signing_key), allowance), proxies)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
         thread.start()
         try:

@@ -81,3 +81,13 @@ spec:
           volumes:
             {{- include "mynah.volumes" (dict "root" .root "bots" (list .name) "store" (has "store" .reaches)) | nindent 12 }}
 {{- end }}
+
+{{/* Where alerts go, and what signs the links in them, where a bot's section alerts names their Secret. */}}
+{{- define "mynah.alertsEnv" -}}
+{{- if .secret -}}
+- name: MYNAH_ALERTS
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: MYNAH_ALERTS}}
+- name: MYNAH_SIGNING_KEY
+  valueFrom: {secretKeyRef: {name: {{ .secret }}, key: MYNAH_SIGNING_KEY, optional: true}}
+{{- end -}}
+{{- end -}}

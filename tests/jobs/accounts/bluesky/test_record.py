@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.accounts.bluesky.record import ALPHABET, facets, new_key, new_record, too_long
+from jobs.accounts.bluesky.record import ALPHABET, facets, first_key, new_key, new_record, too_long
 
 NOON = datetime(2026, 11, 27, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -25,6 +25,7 @@ def test_a_key_is_a_tid() -> None:
     assert re.fullmatch("[234567abcdefghij][234567abcdefghijklmnopqrstuvwxyz]{12}", key)
     assert number(key) >> 10 == int(NOON.timestamp() * 1_000_000)
     assert number("3jzfcijpj2z2a") >> 10 == 1_688_137_381_887_007  # the specification's example, of June 2023
+    assert number(first_key(NOON)) == number(new_key(NOON)) & ~1023
     keys = [new_key(NOON + timedelta(seconds=second)) for second in range(50)]
     assert keys == sorted(set(keys))
 
