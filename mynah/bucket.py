@@ -23,6 +23,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -138,6 +139,12 @@ class Bucket:
             found = self.filesystem.get_file_info(selector)
         return sorted(info.base_name for info in found if not info.base_name.startswith("."))
 
+    def size(self, *parts: str) -> int:
+        """The bytes of all that is in a folder; 0 where there is none."""
+        with self._explained():
+            selector = fs.FileSelector(self.path(*parts), recursive=True, allow_not_found=True)
+            return sum(info.size or 0 for info in self.filesystem.get_file_info(selector))
+
     def publish(
         self,
         folder: Path,
@@ -161,6 +168,12 @@ class Bucket:
         check()
         self.write(json.dumps(whole, indent=1, ensure_ascii=False).encode(), bot, kind, id, MANIFESTS[kind])
         return whole
+
+    def unpublish(self, bot: str, kind: str, id: str) -> None:
+        """Delete a folder that was published: its manifest first, so that no part of it is ever taken for whole."""
+        with self._explained(), suppress(FileNotFoundError):
+            self.filesystem.delete_file(self.path(bot, kind, id, MANIFESTS[kind]))
+        self.delete(bot, kind, id)
 
     def manifest(self, bot: str, kind: str, id: str) -> dict[str, Any] | None:
         """The manifest of a folder, or None where there is none: the folder does not exist then."""

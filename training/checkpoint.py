@@ -18,6 +18,7 @@ from ray.train import Checkpoint, CheckpointUploadMode
 
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
+from training.lora import save_whole
 from training.progress_board import Job
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def save_finished(
     def fill(folder: Path) -> None:
         # Some bases' own cannot be saved, and publishing writes the bot's.
         model.generation_config = GenerationConfig()
-        model.save_pretrained(folder)
+        save_whole(model, folder)
         tokenizer.save_pretrained(folder)
         torch.save(state, folder / STATE)
 

@@ -12,8 +12,10 @@ from mynah.bot import Bot
 from mynah.bucket import Bucket
 from mynah.errors import Stopped
 from mynah.progress import progress
+from training import losses
 from training.phases import Phases, timed
 from training.ray_session import ray_session  # before ray itself, which reads its environment once
+from training.samples import sample_prompts
 
 if TYPE_CHECKING:
     import ray.train
@@ -84,6 +86,8 @@ def fit(
             train=settings,
             threads=resources.threads,
             board=board,
+            generate=task.bot.generate,
+            prompts=sample_prompts(task.bot, bucket, task.dataset),
         )
         background = threading.Thread(target=meanwhile)
         begin = time.monotonic()
@@ -97,6 +101,7 @@ def fit(
         assert result.checkpoint  # noqa: S101 — a run that ended well has saved its model
         outcome: dict[str, Any] = result.return_value  # type: ignore[attr-defined]
         # The workers' own phases, and before them what it took until they were at work.
+        _say("\n".join(losses.table(outcome["history"])))
         phases["workers' start"] = time.monotonic() - begin - sum(outcome["phases"].values())
         phases |= outcome["phases"]
         with timed(phases, "checkpoints"):
@@ -144,15 +149,23 @@ def _watch(
             )
             if row["precision"] != job.train.precision:
                 _say(f"this CPU has no instructions for bf16: computing in {row['precision']}")
+            told = row["step"] or -1
             with progress("training", row["steps"]) as advance:
-                while thread.is_alive():
+                while True:
+                    ended = not thread.is_alive()
                     last, row = row, look()
+                    for written in row.get("samples", ()):
+                        if written["step"] > told:
+                            told = written["step"]
+                            _say("\n".join(losses.samples(written)))
                     if row.get("deaths", 0) > last.get("deaths", 0):
                         _say(f"a worker died: another goes on from {_place(row)}")
                     if "loss" in row and not background.ident:
                         background.start()
                     if row != last:
                         advance(row["step"], _note(row))
+                    if ended:
+                        break
     except (KeyboardInterrupt, Stopped) as stop:
         kept = f"goes on from step {row['saved']:,}" if row.get("saved") else "starts over: no checkpoint was due yet"
         raise Stopped(f"{stop or 'training stopped'}; `mynah train {job.bot}` {kept}") from None

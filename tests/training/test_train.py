@@ -17,6 +17,7 @@ from unittest.mock import MagicMock
 import psutil
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from ray.exceptions import ActorDiedError
 from ray.train import ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer
@@ -25,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mynah.bot import Bot, Train
 from mynah.bucket import Bucket, fingerprint
-from mynah.database import leases
+from mynah.database import leases, runs
 from mynah.database.connection import Connection
 from mynah.document import unpack
 from mynah.errors import MynahError
@@ -65,8 +66,13 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
     assert began == f"run 1 of bird, {id}"
     assert first.startswith("starting 2 workers, ")
     assert second.startswith("training bird: 60 steps, ")
-    assert {line.split(":")[0] for line in progress} == {"training"}
+    said = "\n".join(progress)
+    assert re.search(r"^the untuned model writes:\n  .*\n(.*\n)*after step 60 it writes:\n  ", said, re.MULTILINE)
+    assert re.search(
+        r"^    step +loss +dev loss +learning rate\n +0 +10\.\d+\n +20 +\d+\.\d+ +\d+\.\d+ +2\..*\n", said, re.M
+    )
     assert last == "exporting and publishing the model"
+    said = [began, first, second]
 
     # The same work is not done twice: it is found, and the plot comes along to another machine.
     trained = train(finished.bot, settings_of(bucket, tmp_path, "host=nowhere"))  # without asking Postgres
@@ -87,9 +93,19 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
     manifest = bucket.manifest("bird", "models", trained.id)
     assert manifest["dataset"] == finished.dataset
     assert manifest["parameters"] == finished.bot.train.model_dump()
-    assert {"training.png", "history.jsonl", "model.safetensors", "openvino/openvino_model.xml"} <= set(
-        manifest["files"]
-    )
+    assert {
+        "README.md", "training.png", "history.jsonl", "model.safetensors", "openvino/openvino_model.xml",
+    } <= set(manifest["files"])  # fmt: skip
+    assert any(name.startswith("runs/events.out.tfevents.") for name in manifest["files"])
+    card = ModelCard(bucket.read("bird", "models", trained.id, "README.md").decode())
+    assert {result.metric_value for result in card.data.eval_results or []} >= {metrics["dev_perplexity"]}
+    # What happened stands in Postgres, wherever one asks.
+    with finished.settings.connect() as connection:
+        run = runs.find(connection, "bird")
+        assert [line.line for line in runs.lines(connection, run)][: len(said)] == said
+        assert any("loss" in point for point in runs.points(connection, run))
+    assert (run.state, run.number, run.model, run.metrics) == ("done", 1, trained.id, metrics)
+    assert run.metrics["cost_usd"] == pytest.approx(run.metrics["worked_seconds"] / 3600 * 2 * 1.5, rel=1e-3)
     assert bucket.names("bird", "runs") == []
 
     # What lies there is the model that was measured.
