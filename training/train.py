@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from mynah.evaluations import write_evaluation
 from mynah.progress import duration
 from mynah.settings import Settings
 from training.lease import HeldError, Lease, taken
+from training.lora import ADAPTER
 from training.phases import Phases, table, timed
 from training.run_record import Record, recorded
 
@@ -27,7 +29,7 @@ VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Keys of the train section that change nothing in the model.
-NOT_LEARNT = {"price_per_hour"}
+NOT_LEARNT = {"price_per_hour", "samples", "sample_every", "keep_models"}
 # Of the generate section, what the published model folder holds as its defaults.
 SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}
 
@@ -174,17 +176,18 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
             from training.publish import write_model
 
             write_model(*load_base(str(outcome["folder"]), cache), folder, bot.generate)
+            if (outcome["folder"] / ADAPTER).is_dir():
+                shutil.copytree(outcome["folder"] / ADAPTER, folder / ADAPTER)
             history = outcome["history"]
             (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
             write_events(history, id, folder)
             plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
         metrics = _metrics(outcome, record.seconds, bot.train)
         with timed(phases, "publishing"):
-            samples = [{"step": row["step"], "samples": row["samples"]} for row in history if row.get("samples")]
-            whole = _publish(bot, settings, dataset, metrics, samples, folder, record)
+            whole = _publish(bot, settings, dataset, metrics, history, folder, record)
     with timed(phases, "publishing"):
         record.confirm()
-        record.done(metrics, samples)
+        record.done(metrics, history)
         bucket.delete(bot.name, "runs", id)
     phases = {phase: round(seconds, 1) for phase, seconds in phases.items()}
     phases["rest"] = round(max(0.0, time.monotonic() - begin - sum(phases.values())), 1)
@@ -206,7 +209,7 @@ def _publish(
     settings: Settings,
     dataset: dict[str, Any],
     metrics: dict[str, Any],
-    samples: list[dict[str, Any]],
+    history: list[dict[str, Any]],
     folder: Path,
     record: Record,
 ) -> dict[str, Any]:
@@ -239,15 +242,7 @@ def _publish(
         "metrics": metrics,
         "versions": versions(),
     }
-    text = card.card(
-        manifest,
-        dataset,
-        description=bot.description,
-        licence=card.licence_of(bot.train.base, settings.home / "models"),
-        samples=samples[-1]["samples"] if samples else (),
-        plot=PLOT,
-    )
-    (folder / card.FILE).write_text(text, encoding="utf-8")
+    (folder / card.FILE).write_text(card.card_of(manifest, bot, settings, history), encoding="utf-8")
     return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
 
 

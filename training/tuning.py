@@ -143,6 +143,7 @@ def _tune(
     from training.base_model import load_base
     from training.blocks import begin_with_bos
     from training.evaluation import characters_of, choose, facts_of, versions
+    from training.events import write_events
     from training.plot import plot
     from training.precision import arithmetic
     from training.publish import import_exporters, write_model
@@ -187,6 +188,7 @@ def _tune(
         import_exporters()
         write_model(learnt.model, tokenizer, folder, bot.generate)
         (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+        write_events(history, id, folder)
         plot(history, f"{bot.name} {id}: {method} of {parent.id}", folder / PLOT)
         if after:
             nats = (after["dev_nats_per_character"], before["dev_nats_per_character"])
@@ -206,10 +208,7 @@ def _tune(
             "metrics": metrics,
             "versions": versions(),
         }
-        licence = card.licence_of(manifest["base"], settings.home / "models")
-        dataset = bucket.manifest(bot.name, "datasets", parent.dataset)
-        text = card.card(manifest, dataset, description=bot.description, licence=licence, plot=PLOT)
-        (folder / card.FILE).write_text(text, encoding="utf-8")
+        (folder / card.FILE).write_text(card.card_of(manifest, bot, settings, history), encoding="utf-8")
         return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
 
 
