@@ -14,7 +14,8 @@
 #   make bench PART=playing          how light the Play page is, how soon known and new prompts are answered
 #   make bench PART=posting          how soon a text is posted, and how soon Postgres answers with 100,000 tweets
 #   make bench PART=sentiment        how well the sentiment of texts is told, beside VADER
-#   make storm N=400                 posters that are killed, while X is at its worst
+#   make bench PART=prefer           what three made curators like, before and after `mynah prefer`
+#   make storm N=1000 SERVICE=x      posters that are killed, while X (mastodon, bluesky; all three) is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
 
 PYTHON      ?= $(shell command -v python3.11 || command -v python3)
@@ -26,7 +27,7 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup listening datasets speaking seeds fleet playing sentiment
+BENCHES      = startup listening datasets speaking seeds fleet playing sentiment prefer
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE
@@ -50,7 +51,7 @@ bench: $(VENV)/dev.stamp $(if $(filter speaking,$(PART)),$(VENV)/peers.stamp)
 	@PYTHONPATH=$(VENV)/peers $(BIN)/python -m tests.bench.$(PART)
 
 storm: $(VENV)/dev.stamp
-	@$(BIN)/python -m tests.bench.storm $(N)
+	@$(BIN)/python -c 'from tests.bench.storm import main; main()' $(or $(N),1000) $(SERVICE)
 
 rollouts: $(VENV)/dev.stamp
 	@MYNAH_TEST_ROLLOUTS=$(or $(N),20) tests/cluster/with-cluster $(BIN)/python -m pytest tests/cluster/test_6_promotion.py -k rollouts --timeout 7200

@@ -63,8 +63,9 @@ def _allowed(bot: Bot, method: str | None) -> tuple[float, str]:
 
     What learns a curator's taste, or is smaller, gives some of it up.
     """
-    if method == "prefer":
-        return bot.prefer.max_loss, f" than prefer.max_loss ({bot.prefer.max_loss:g} times) allows"
+    if method in ("prefer", "distill"):
+        most = bot.prefer.max_loss if method == "prefer" else bot.distill.max_loss
+        return most, f" than {method}.max_loss ({most:g} times) allows"
     return WORSE, ""
 
 

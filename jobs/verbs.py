@@ -339,6 +339,22 @@ def stop(bot: str, overrides: tuple[str, ...], as_json: bool, run: str | None) -
     show(stop(settings, loaded.name, run), as_json)
 
 
+@click.command(epilog="Example: mynah prune fortune --dry-run")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and why the rest stays; delete nothing.")
+@verb
+def prune(bot: str, overrides: tuple[str, ...], as_json: bool, dry_run: bool) -> None:
+    """Delete the models, datasets and checkpoints that nothing needs any more.
+
+    Kept are the train.keep_models newest, the best, the current one, the one before, those that serve.model names or
+    whose texts are known, what a training works with, and the datasets of all these.
+    """
+    from jobs.prune import prune
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(prune(loaded, settings.bucket, connection, dry_run), as_json)
+
+
 @click.command(epilog="Example: mynah status fortune")
 @click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
 @verb

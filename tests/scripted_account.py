@@ -4,7 +4,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from jobs.accounts import FREE, Duplicate, Outcome, Page, Posted, Published, Refused, Shown, Unavailable, Unknown
+from jobs.accounts import (
+    FREE,
+    Duplicate,
+    Outcome,
+    Page,
+    Posted,
+    Published,
+    Record,
+    Refused,
+    Shown,
+    Unavailable,
+    Unknown,
+)
+from mynah.database.connection import Connection
 from mynah.database.posts import Post
 from mynah.errors import MynahError
 
@@ -33,8 +46,12 @@ class Scripted:
     failing: list[bool] = field(default_factory=list)  # which of the next readings fail
     reads: list[tuple[int, str | None]] = field(default_factory=list)  # size and cursor of each
 
+    keys: dict[str, str] = field(default_factory=dict)  # where idempotent: the texts by the keys of their records
+
     def post(self, post: Post) -> Outcome:
         self.attempts += 1
+        if (key := (post.record or {}).get("key")) in self.keys:
+            return Posted(self._published(self.keys[key]))
         step = self.plan.pop(0) if self.plan else "post"
         if step == "die before":
             raise Killed
@@ -42,6 +59,8 @@ class Scripted:
             if self.notices and post.text in self.posts:
                 return Duplicate("it says 403: duplicate content")
             self.posts.append(post.text)
+            if key:
+                self.keys[key] = post.text
             self.hidden = 1 if step.endswith("late") else 0
         match step:
             case "die after" | "die after, late":
@@ -62,7 +81,7 @@ class Scripted:
         self.reads.append((size, cursor))
         if self.blind or (self.failing and self.failing.pop(0)):
             raise MynahError("the timeline cannot be read")
-        newest = [*reversed(self.posts[: len(self.posts) - self.hidden])]
+        newest = [*reversed(self.posts[int(after or 0) : len(self.posts) - self.hidden])]
         begin = int(cursor or 0)
         end = min(begin + size, len(newest))
         page = [Shown(self._published(text), text, {}, {"likes": len(text)}) for text in newest[begin:end]]
@@ -74,10 +93,22 @@ class Scripted:
     def cost(self, text: str) -> Decimal:
         return self.post_cost
 
-    def record(self, post: Post) -> None: ...
+    def record(self, post: Post) -> Record | None:
+        return post.record or {"key": f"{self.name} {post.tweet_id} {post.text}"} if self.idempotent else None
 
     def long(self, text: str) -> None: ...
 
     def _published(self, text: str) -> Published:
         id = str(self.posts.index(text) + 1)
         return Published(id, f"https://example.com/{self.name.replace(' ', '-')}/{id}")
+
+
+def let_pass(connection: Connection, minutes: int) -> None:
+    """So much time passes: what is in Postgres was so much earlier."""
+    for table, columns in {
+        "posts": ("claimed_at", "posted_at", "failed_at", "retry_at"),
+        "slots": ("retry_at",),
+        "readings": ("begun_at", "since"),
+    }.items():
+        earlier = ", ".join(f"{column} = {column} - make_interval(mins => %(minutes)s)" for column in columns)
+        connection.execute(f"UPDATE {table} SET {earlier}", {"minutes": minutes})  # type: ignore[arg-type]

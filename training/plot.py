@@ -1,5 +1,7 @@
 """The picture of a training run: how the loss fell, and the learning rate."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +15,39 @@ WINDOW = 1 / 20  # of the train loss's moving average, as a share of the run
 
 def plot(history: list[dict[str, Any]], title: str, file: Path) -> None:
     """Draw `history` (see `training.worker.work`) to the PNG `file`: loss above, learning rate below."""
-    steps = [row for row in history if "loss" in row]
-    dev = [row for row in history if "dev_loss" in row]
-    x = [row["step"] for row in steps]
+    with _panels(title, file) as (loss, rate):
+        x, losses = _of(history, "loss")
+        loss.plot(x, losses, color="tab:blue", alpha=0.25, linewidth=1, label="train, each step")
+        loss.plot(x, smooth(losses), color="tab:blue", label="train, moving average")
+        x, losses = _of(history, "dev_loss")
+        if x:
+            loss.plot(x, losses, "o-", color="tab:orange", label="dev (step 0: the untuned model)")
+            for place in ((x[0], losses[0]), (x[-1], losses[-1])):
+                loss.annotate(f"{place[1]:.2f}", place, xytext=(0, 8), textcoords="offset points", ha="center")
+        rate.plot(*_of(history, "learning_rate"), color="tab:green")
+
+
+def plot_beside(histories: dict[str, list[dict[str, Any]]], title: str, file: Path) -> None:
+    """Draw several runs' histories, by name, into one picture like `plot`'s: a colour per run."""
+    with _panels(title, file) as (loss, rate):
+        for number, (name, history) in enumerate(histories.items()):
+            color = f"C{number}"
+            x, losses = _of(history, "loss")
+            loss.plot(x, smooth(losses), color=color, alpha=0.5, label=f"{name}, train")
+            loss.plot(*_of(history, "dev_loss"), "o-", color=color, label=f"{name}, dev")
+            rate.plot(*_of(history, "learning_rate"), color=color)
+
+
+@contextmanager
+def _panels(title: str, file: Path) -> Iterator[tuple[Any, Any]]:
+    """A panel for the loss and one for the learning rate, both by step, to draw into; saved as the PNG `file`."""
     figure, (loss, rate) = plt.subplots(
         2, 1, sharex=True, figsize=(8, 6), height_ratios=(3, 1), layout="constrained", dpi=120
     )
-    loss.plot(x, [row["loss"] for row in steps], color="tab:blue", alpha=0.25, linewidth=1, label="train, each step")
-    loss.plot(x, smooth([row["loss"] for row in steps]), color="tab:blue", label="train, moving average")
-    if dev:
-        points = [row["step"] for row in dev], [row["dev_loss"] for row in dev]
-        loss.plot(*points, "o-", color="tab:orange", label="dev (step 0: the untuned model)")
-        for row in (dev[0], dev[-1]):
-            place = (row["step"], row["dev_loss"])
-            loss.annotate(f"{row['dev_loss']:.2f}", place, xytext=(0, 8), textcoords="offset points", ha="center")
+    yield loss, rate
     loss.set_ylabel("cross-entropy (nats per token)")
     loss.set_title(title)
     loss.legend()
-    rate.plot(x, [row["learning_rate"] for row in steps], color="tab:green")
     rate.set_ylabel("learning rate")
     rate.set_xlabel("step")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
@@ -40,6 +57,12 @@ def plot(history: list[dict[str, Any]], title: str, file: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file)
     plt.close(figure)
+
+
+def _of(history: list[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:
+    """The steps that have the figure `key`, and the figure."""
+    rows = [row for row in history if key in row]
+    return [row["step"] for row in rows], [row[key] for row in rows]
 
 
 def smooth(values: list[float]) -> list[float]:

@@ -40,8 +40,20 @@ def rows_of(tokenizer: "PreTrainedTokenizerFast", texts: Iterable[str], most: in
     return [Row(tuple(tokens[:most]), 1) for tokens in encode(tokenizer, texts)]
 
 
-def log_likelihoods(model: "PreTrainedModel", rows: Sequence[Row], device: torch.device) -> torch.Tensor:
-    """How likely the model finds each of `rows` after its prompt: nats, summed over its tokens; float32 [rows]."""
+@dataclass(frozen=True)
+class Asked:
+    """What a model says at every token of some rows that is to be learnt."""
+
+    logits: torch.Tensor
+    """float32 [tokens, vocabulary]."""
+    targets: torch.Tensor
+    """int64 [tokens]: the tokens that come."""
+    rows: torch.Tensor
+    """int64 [tokens]: of which row each is."""
+
+
+def ask(model: "PreTrainedModel", rows: Sequence[Row], device: torch.device) -> Asked:
+    """Run `model` on rows, each by itself."""
     longest = max(len(row.tokens) for row in rows)
     tokens = torch.zeros(len(rows), longest, dtype=torch.long)  # what fills a row up comes last: nobody sees it
     asked = torch.zeros(len(rows), longest, dtype=torch.bool)  # where the next token is asked for
@@ -60,17 +72,24 @@ def log_likelihoods(model: "PreTrainedModel", rows: Sequence[Row], device: torch
         logits = model(input_ids=tokens, use_cache=False).logits[0]
     finally:
         hook.remove()
-    nats = cross_entropy(logits.float(), tokens.flatten()[where + 1], reduction="none")
-    return -torch.zeros(len(rows), device=device).index_add(0, where // longest, nats)
+    return Asked(logits.float(), tokens.flatten()[where + 1], where // longest)
 
 
-def kto(approved: torch.Tensor, rejected: torch.Tensor, beta: float) -> torch.Tensor:
+def log_likelihoods(model: "PreTrainedModel", rows: Sequence[Row], device: torch.device) -> torch.Tensor:
+    """How likely the model finds each of `rows` after its prompt: nats, summed over its tokens; float32 [rows]."""
+    asked = ask(model, rows, device)
+    nats = cross_entropy(asked.logits, asked.targets, reduction="none")
+    return -torch.zeros(len(rows), device=device).index_add(0, asked.rows, nats)
+
+
+def kto(approved: torch.Tensor, rejected: torch.Tensor, beta: float, share: float) -> torch.Tensor:
     """The loss of each text, [approved + rejected], from the log of how much likelier each is than it was.
 
-    Both are measured from how far the model has moved as a whole: the mean of these, and no less than 0. (The paper
-    takes it of texts of other prompts; a bot has few prompts, so these are as good.)
+    Both are measured from how far the model has moved as a whole, and from no less than 0: the mean of these, weighed
+    as if the share `share` of them were approved, as among all that the model writes. (The paper takes it of texts of
+    other prompts; a bot has few prompts, so these are as good.)
     """
-    moved = torch.cat([approved, rejected]).detach().mean().clamp(min=0)
+    moved = (share * approved.mean() + (1 - share) * rejected.mean()).detach().clamp(min=0)
     return torch.cat([1 - torch.sigmoid(beta * (approved - moved)), 1 - torch.sigmoid(beta * (moved - rejected))])
 
 

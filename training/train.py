@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 import tempfile
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mynah.bot import Bot, Train
-from mynah.bucket import Bucket, fingerprint, new_id
+from mynah.bucket import Bucket, fingerprint, new_id, utc_now
 from mynah.database import runs, served
 from mynah.document import unpack
 from mynah.errors import MynahError, UsageError
@@ -19,6 +20,7 @@ from mynah.evaluations import write_evaluation
 from mynah.progress import duration
 from mynah.settings import Settings
 from training.lease import HeldError, Lease, taken
+from training.lora import ADAPTER
 from training.phases import Phases, table, timed
 from training.run_record import Record, recorded
 
@@ -27,7 +29,7 @@ VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Keys of the train section that change nothing in the model.
-NOT_LEARNT = {"price_per_hour"}
+NOT_LEARNT = {"price_per_hour", "samples", "sample_every", "keep_models"}
 # Of the generate section, what the published model folder holds as its defaults.
 SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}
 
@@ -169,19 +171,23 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
         folder = Path(path, "model")
         with timed(phases, "export"):
             from training.base_model import load_base
+            from training.events import write_events
             from training.plot import plot
             from training.publish import write_model
 
             write_model(*load_base(str(outcome["folder"]), cache), folder, bot.generate)
+            if (outcome["folder"] / ADAPTER).is_dir():
+                shutil.copytree(outcome["folder"] / ADAPTER, folder / ADAPTER)
             history = outcome["history"]
             (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+            write_events(history, id, folder)
             plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
         metrics = _metrics(outcome, record.seconds, bot.train)
         with timed(phases, "publishing"):
-            whole = _publish(bot, bucket, id, dataset["id"], metrics, folder, record)
+            whole = _publish(bot, settings, dataset, metrics, history, folder, record)
     with timed(phases, "publishing"):
         record.confirm()
-        record.done(metrics)
+        record.done(metrics, history)
         bucket.delete(bot.name, "runs", id)
     phases = {phase: round(seconds, 1) for phase, seconds in phases.items()}
     phases["rest"] = round(max(0.0, time.monotonic() - begin - sum(phases.values())), 1)
@@ -199,17 +205,25 @@ def _import_publish() -> None:
 
 
 def _publish(
-    bot: Bot, bucket: Bucket, id: str, dataset: str, metrics: dict[str, Any], folder: Path, record: Record
+    bot: Bot,
+    settings: Settings,
+    dataset: dict[str, Any],
+    metrics: dict[str, Any],
+    history: list[dict[str, Any]],
+    folder: Path,
+    record: Record,
 ) -> dict[str, Any]:
-    """Publish the model folder, its manifest last; what it says of the current model is an evaluation too."""
+    """Publish the model folder with its card, its manifest last; what it says of the current model is an evaluation."""
+    from training import card
     from training.evaluation import facts_of, versions
 
+    bucket, id = settings.bucket, record.run.id
     compared = metrics["compared"]
     if compared and compared["dev_nats_per_character"] is None:
         _say(f"the current model, {compared['model']}, could not be measured beside it: {compared['why']}")
     elif compared:
         facts = facts_of(
-            dataset,
+            dataset["id"],
             metrics["dev_scored"]["texts"],
             metrics["dev_scored"]["characters"],
             metrics["dev_nats_per_character"],
@@ -218,13 +232,17 @@ def _publish(
         record.confirm()
         write_evaluation(bucket, bot.name, id, compared["model"], facts)
     manifest = {
+        "id": id,
+        "bot": bot.name,
+        "created": utc_now(),
         "base": bot.train.base,
-        "dataset": dataset,
+        "dataset": dataset["id"],
         "parameters": bot.train.model_dump(),
         "generate": bot.generate.model_dump(include=SAMPLING),
         "metrics": metrics,
         "versions": versions(),
     }
+    (folder / card.FILE).write_text(card.card_of(manifest, bot, settings, history), encoding="utf-8")
     return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
 
 

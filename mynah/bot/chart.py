@@ -58,6 +58,10 @@ class XSimulator(Part):
     world: str
 
 
+class MastodonSimulator(Part):
+    enabled: bool
+
+
 class Jobs(Part):
     cpu: Quantity
     memory: Quantity
@@ -148,6 +152,7 @@ class Values(Part):
     postgres: Postgres
     store: Store
     x_simulator: XSimulator
+    mastodon_simulator: MastodonSimulator
     jobs: Jobs
     serving: Serving
     play: Play

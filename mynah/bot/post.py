@@ -27,7 +27,7 @@ class Posting(Scheduled):
     late_minutes: Annotated[float, Unit("minutes")] = Field(default=60, ge=1, le=1440)
     """How late a text may be posted. A time of the schedule whose post fails is tried again with growing pauses; when
     it is too late, or the next time has come, it is missed, and nothing is made up for."""
-    settle_minutes: Annotated[float, Unit("minutes")] = Field(default=10, ge=1)
+    settle_minutes: Annotated[float, Unit("minutes")] = Field(default=10, ge=0.05)
     """How long a post may take to show on the account. What is not there after that was not posted, and may be posted
     again. An outbox shows it at once."""
     max_posts_per_day: Annotated[int | None, Unit("posts")] = Field(default=None, ge=0)

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from mynah.bot.accounts import Account, AnyAccount, KeyedAccount
 from mynah.bot.alerts import Alerts
 from mynah.bot.clean import Clean
+from mynah.bot.distill import Distill
 from mynah.bot.generate import Generate
 from mynah.bot.judge import Judge
 from mynah.bot.post import Post
@@ -51,6 +52,8 @@ class BotSpec(Section):
     """Serving on a cluster."""
     prefer: Prefer = Prefer()
     """Learning from the curators."""
+    distill: Distill = Distill()
+    """Making a smaller model."""
     promote: Promote = Promote()
     """Changing to a newly trained model."""
 

@@ -207,3 +207,12 @@ def _refuse_stale(connection: Connection, bot: str, id: int, revision: int | Non
     tweet = get_tweet(connection, bot, id) if revision is not None else None
     if tweet and tweet.revision != revision:
         raise Stale(tweet, next(reversed(decisions(connection, bot, id)), None))
+
+
+def models_named(connection: Connection, bot: str) -> dict[str, int]:
+    """The models that wrote the bot's texts, whatever became of these, and how many each wrote."""
+    return dict(
+        connection.execute(
+            "SELECT model, count(*) FROM tweets WHERE bot = %s AND model IS NOT NULL GROUP BY model", [bot]
+        ).fetchall()
+    )

@@ -1,194 +1,187 @@
-"""Posters in a storm: `make storm`. Half of them are killed, some run in pairs, and X is at its worst.
+"""Posters in a storm: `make storm`. Half of them are killed, some run in pairs, and the service is at its worst.
 
-X takes a post and cuts the answer off, answers late, loses requests, says 503 and 429, gives half answers, and fails
-one read in four. In the end the sea is calm, and what X was told is compared with what Postgres says: no text may be
-there twice, no post may be unknown to us, and no text may be lost.
+It takes a post and cuts the answer off, answers late, by half, by HTML or by 503; it loses requests and refuses them;
+it does some only after it hung up; one read in four fails; its clock is wrong, and a post shows late. Then the sea is
+calm, and what the service was told is compared with what Postgres says: no text may be there twice, no post may be
+unknown to us, no text may be lost, and once the settling time is over nothing may be in doubt.
 """
 
-import asyncio
+import contextlib
+import io
+import json
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import uvicorn
-
+from jobs.accounts import open_account
+from jobs.post import post
+from mynah.bot import load
 from mynah.database import tweets
 from mynah.database.connection import Connection, connect
-from mynah.journal import opened
-from simulators.x.access import LIMITS
-from simulators.x.api import DEMO_KEYS, application
+from mynah.errors import MynahError
+from mynah.settings import Settings
+from tests.bench.services import SERVICES, Service, opened_service
 
-BOT = "bots: {demo: {sources: {none: {url: none.txt}}}}\n"
-CALM_RUNS = 100  # posters after the storm, at most: each settles what it can
-LATE = 2.0  # seconds
-
-Message = MutableMapping[str, Any]
-App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
-
-
-class Cut(Exception):
-    """Ends a connection without an answer."""
-
-
-class Storm:
-    """ASGI middleware: what happens to a request on its way to X and back."""
-
-    def __init__(self, app: App, seed: int) -> None:
-        self.app, self.random, self.raging = app, random.Random(seed), True
-
-    async def __call__(
-        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
-        if not self.raging:
-            await self.app(scope, receive, send)
-            return
-        if scope["method"] == "GET":
-            fate = self.random.choice(["503", "fine", "fine", "fine"])
-        else:
-            fate = self.random.choice(
-                ["cut", "late", "lost", "503", "503 after", "429", "half", "fine", "fine", "fine"]
-            )
-        if fate == "lost":
-            raise Cut
-        if fate in ("503", "429"):
-            headers = [(b"x-rate-limit-reset", str(int(time.time())).encode())]
-            await send({"type": "http.response.start", "status": int(fate), "headers": headers})
-            await send({"type": "http.response.body", "body": b"{}"})
-            return
-
-        async def changed(message: Message) -> None:
-            if fate == "cut":
-                raise Cut
-            if fate == "late":
-                await asyncio.sleep(LATE)
-            if fate == "503 after" and message["type"] == "http.response.start":
-                message = {**message, "status": 503}
-            if fate == "half" and message["type"] == "http.response.body":
-                message = {**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True}
-                await send(message)
-                raise Cut
-            await send(message)
-
-        await self.app(scope, receive, changed)
+ENOUGH = 0.97  # of the texts are posted, or in doubt, when the calm comes
+PAUSE = 0.05  # seconds before a poster looks again; a person's waits 3
+# What a poster imports, imported once: each is forked from a process that did. (As `python -m`, each would import this
+# module once more, as __main__: so the Makefile imports it.)
+PRELOADED = ["tests.bench.storm", "tweepy", "mastodon", "httpx", "psycopg", "jobs.accounts.x"]
+PRELOADED += ["jobs.accounts.mastodon", "jobs.accounts.bluesky", "cryptography.hazmat.primitives.ciphers.aead"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the storm left. `twice`, `lost` and `unrecorded` should be empty."""
+    """What the storm left. `twice`, `unrecorded`, `lost` and `in_doubt` should be empty."""
 
+    service: str
     runs: int
     killed: int
     pairs: int
     posts: int
+    """On the service."""
     twice: list[str]
-    """Texts that X has more than once."""
+    """Texts that the service has more than once."""
     unrecorded: list[str]
-    """Texts that X has, and Postgres does not call posted."""
+    """Texts that the service has, and Postgres does not call posted."""
     lost: list[str]
-    """Texts that Postgres calls posted, and X has not."""
-    states: dict[str, int]
-    """Tweets by state."""
+    """Texts that Postgres calls posted, and the service has not; and those that are neither posted nor refused."""
+    in_doubt: int
+    """Rows of whose fate nobody knows."""
+    refused: int
+    """Texts that came to nothing too often, and are a person's."""
+    doubts: int
+    """Rows that were in doubt at the end of a run, at one time or other."""
+    reads: int
+    """Requests that read."""
+    dollars: float
+    """What was spent on reading."""
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        return not (self.twice or self.unrecorded or self.lost or self.in_doubt)
 
     def __str__(self) -> str:
         faults = f"{len(self.twice)} twice, {len(self.unrecorded)} unrecorded, {len(self.lost)} lost"
-        states = ", ".join(f"{number} {state}" for state, number in self.states.items() if number)
-        head = f"{self.runs} runs of the poster, {self.killed} of them killed, {self.pairs} pairs at once"
-        return f"{head}: {self.posts} posts, {faults}; tweets: {states}"
+        each = self.dollars / self.posts if self.posts else 0
+        return (
+            f"{self.service}: {self.posts} posts: {faults}, {self.in_doubt} in doubt, {self.refused} for a person\n"
+            f"  {self.runs} runs of the poster, {self.killed} of them killed, {self.pairs} pairs at once; "
+            f"{self.doubts} posts were in doubt\n"
+            f"  {self.reads} requests that read, ${self.dollars:.3f}, ${each:.4f} a post; {self.seconds:.0f} s"
+        )
 
 
-def storm(home: Path, connection: Connection, runs: int, seed: int) -> Outcome:
-    """`runs` posters of one bot against an X in a storm, then a calm one. They work in `home`, which is made."""
-    (home / "bots").mkdir(parents=True)
-    (home / "bots/demo.yaml").write_text(BOT, encoding="utf-8")
-    texts = [tweets.NewTweet(f"the text number {number} of {runs}", state="approved") for number in range(runs)]
-    tweets.add_tweets(connection, "demo", texts)
-    LIMITS.update(dict.fromkeys(LIMITS, 1_000_000))  # more posts in a quarter of an hour than X would take
+def poster(bot: Path, environment: Mapping[str, str]) -> None:
+    """One run of the poster, as `mynah post` makes it."""
+    settings = Settings.read(environment)
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(MynahError):
+        loaded = load(bot)
+        account = open_account(loaded, "main", settings)
+        with settings.connect() as connection:
+            post(loaded, "main", connection, account, pause=PAUSE)
+
+
+def storm(home: Path, connection: Connection, service: Service, number: int, seed: int, settle: float) -> Outcome:
+    """Posters of one bot put `number` texts on a service in a storm, and then in a calm. They work in `home`.
+
+    `settle`: seconds after which a post that does not show was not made.
+    """
+    begun = time.monotonic()
+    home.mkdir(parents=True)
+    section = {**service.section, "settle_minutes": settle / 60, "likes_days": 0}
+    sections = {"sources": {"none": {"url": "none.txt"}}, "accounts": {"main": section}}
+    bot = home / f"{service.name}.yaml"
+    bot.write_text(json.dumps({"bots": {service.name: sections}}), encoding="utf-8")
+    texts = [f"the text number {index} of {number}" for index in range(number)]
+    tweets.add_tweets(connection, service.name, [tweets.NewTweet(text, state="approved") for text in texts])
+    environment = {**os.environ, **service.environment, "DATABASE_URL": connection.info.dsn, "MYNAH_HOME": str(home)}
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(PRELOADED)
     chance = random.Random(seed)
-    killed = pairs = 0
-    with opened(home / "x.jsonl") as journal:
-        weather = Storm(application(journal), seed)
-        config = uvicorn.Config(weather, port=0, log_level="critical", lifespan="off")  # type: ignore[arg-type]
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        environment = os.environ | DEMO_KEYS | {"X_API_URL": f"http://127.0.0.1:{port}"}
-        environment |= {"DATABASE_URL": connection.info.dsn, "MYNAH_HOME": str(home)}
+    runs = killed = pairs = told = 0
+    doubtful: set[int] = set()
 
-        def start() -> "subprocess.Popen[bytes]":
-            command = [sys.executable, "-m", "mynah", "post", "demo"]
-            return subprocess.Popen(
-                command, cwd=home, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+    def start() -> multiprocessing.process.BaseProcess:
+        process = forks.Process(target=poster, args=(bot, environment), daemon=True)
+        process.start()
+        return process
 
-        def age() -> None:
-            """Let the time pass that the next poster would wait for, to know what became of an attempt."""
-            connection.execute(
-                "UPDATE posts SET claimed_at = claimed_at - interval '11 minutes' WHERE state = 'claimed'"
-            )
+    def states() -> dict[str, int]:
+        query = "SELECT state, count(*) FROM posts WHERE bot = %s GROUP BY state"
+        return dict(connection.execute(query, [service.name]).fetchall())
 
-        done = 0
-        while done < runs:
-            posters = [start() for _ in range(2 if chance.random() < 0.3 and done + 2 <= runs else 1)]
-            pairs += len(posters) == 2
-            for poster in posters:
-                done += 1
-                if chance.random() < 0.5:
-                    try:
-                        poster.wait(chance.uniform(0.2, 2.0))
-                    except subprocess.TimeoutExpired:
-                        poster.send_signal(signal.SIGKILL)
-                        killed += 1
-            for poster in posters:
-                poster.wait()
+    def tried() -> int:
+        now = states()
+        return now.get("posted", 0) + now.get("unknown", 0) + now.get("claimed", 0)
+
+    while tried() < ENOUGH * number and runs < 8 * number:
+        posters = [start() for _ in range(2 if chance.random() < 0.2 else 1)]
+        pairs += len(posters) == 2
+        for each in posters:
+            runs += 1
             if chance.random() < 0.5:
-                age()
-            if done % 50 == 0:
-                print(f"{done} of {runs}", file=sys.stderr, flush=True)
-        weather.raging = False
-        for _ in range(CALM_RUNS):
-            age()
-            start().wait()
-            states = tweets.count_states(connection, "demo")
-            if not states["posting"] and not states["unknown"]:
-                break
-        server.should_exit = True
-        thread.join()
-        at_x = Counter(str(line["text"]) for line in journal.lines if line.get("event") == "posted")
-    posted = {text for (text,) in connection.execute("SELECT text FROM posts WHERE state = 'posted'")}
+                each.join(chance.uniform(0.02, 0.6))
+                if each.is_alive():
+                    each.kill()
+                    killed += 1
+        for each in posters:
+            each.join()
+        query = "SELECT id FROM posts WHERE bot = %s AND state IN ('claimed', 'unknown')"
+        doubtful |= {id for (id,) in connection.execute(query, [service.name])}
+        if (done := states().get("posted", 0)) - told >= max(10, number // 20):
+            told = done
+            print(f"{service.name}: {done} of {number} posted, {runs} runs", file=sys.stderr, flush=True)
+    service.weather.raging = False
+    calm = time.monotonic()
+    while True:
+        start().join()
+        runs += 1
+        now = states()
+        done = now.get("posted", 0) + now.get("refused", 0)
+        if done == number or time.monotonic() - calm > 4 * settle + number:
+            break
+        if not tweets.count_states(connection, service.name)["approved"]:
+            time.sleep(settle / 10)  # what is left is in doubt, until its time is over
+    there = Counter(service.texts())
+    query = "SELECT text, state FROM posts WHERE bot = %s"
+    known = {str(text): str(state) for text, state in connection.execute(query, [service.name])}
+    posted = {text for text, state in known.items() if state == "posted"}
     return Outcome(
-        runs=done,
+        service=service.name,
+        runs=runs,
         killed=killed,
         pairs=pairs,
-        posts=sum(at_x.values()),
-        twice=[text for text, count in at_x.items() if count > 1],
-        unrecorded=sorted(at_x.keys() - posted),
-        lost=sorted(posted - at_x.keys()),
-        states=states,
+        posts=sum(there.values()),
+        twice=[text for text, count in there.items() if count > 1],
+        unrecorded=sorted(there.keys() - posted),
+        lost=sorted(posted - there.keys()) + [text for text in texts if known.get(text) not in ("posted", "refused")],
+        in_doubt=sum(state in ("unknown", "claimed") for state in known.values()),
+        refused=sum(state == "refused" for state in known.values()),
+        doubts=len(doubtful),
+        reads=service.weather.reads,
+        dollars=service.dollars(),
+        seconds=time.monotonic() - begun,
     )
 
 
 def main() -> None:
-    """storm.py [RUNS [SEED]]: print what the storm left; exit 1 where something is twice, unrecorded or lost."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 400
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    """storm.py [NUMBER [SERVICE [SEED]]]: print what the storms left; exit 1 where something is wrong."""
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    services = [sys.argv[2]] if len(sys.argv) > 2 else [*SERVICES]
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    outcomes = []
     with tempfile.TemporaryDirectory() as folder, connect(None, Path(folder)) as connection:
-        outcome = storm(Path(folder) / "home", connection, runs, seed)
-    print(outcome)
-    sys.exit(bool(outcome.twice or outcome.unrecorded or outcome.lost))
-
-
-if __name__ == "__main__":
-    main()
+        for name in services:
+            with opened_service(name, Path(folder) / f"{name}-service", seed) as service:
+                outcomes.append(storm(Path(folder) / name, connection, service, number, seed, settle=15))
+    print("\n".join(map(str, outcomes)))
+    sys.exit(not all(outcome.good for outcome in outcomes))

@@ -10,9 +10,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from jobs.accounts import Outcome
 from jobs.accounts.outbox import Outbox
@@ -26,7 +23,7 @@ from mynah.database.posts import Post
 from mynah.database.tweets import NewTweet
 from mynah.errors import MynahError
 from simulators.x.api import DEMO_KEYS
-from tests.scripted_account import Killed, Scripted
+from tests.scripted_account import Killed, Scripted, let_pass
 
 KEYS = tuple(DEMO_KEYS.values())
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -43,10 +40,6 @@ def rows(connection: Connection) -> dict[str, str]:
 def reason(connection: Connection) -> str | None:
     (found,) = connection.execute("SELECT reason FROM tweets").fetchone() or (None,)
     return found
-
-
-def let_pass(connection: Connection, minutes: int) -> None:
-    connection.execute("UPDATE posts SET claimed_at = claimed_at - make_interval(mins => %s)", [minutes])
 
 
 def run(bot: Bot, connection: Connection, account: Any, **keywords: Any) -> Result:
@@ -615,132 +608,3 @@ def test_a_second_poster_finds_nothing_to_do(bot: Bot, connection: Connection, d
     assert (result.outcome, account.attempts) == ("busy", 0)
     assert "another poster of demo is at work" in result.summary()
     assert run(bot, connection, account).outcome == "posted"
-
-
-STEPS = [
-    "post",
-    "post late",
-    "post and lose the answer",
-    "lose the request",
-    "die before",
-    "die after",
-    "die after, late",
-    "refuse",
-    "limit",
-]
-
-
-class Poster(RuleBasedStateMachine):
-    """Texts come, people decide, posters of two accounts run and die, time passes.
-
-    No text is ever posted twice to an account, no row is lost.
-    """
-
-    connection: Connection
-    bot: Bot
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.connection.execute("TRUNCATE tweets RESTART IDENTITY CASCADE")
-        self.connection.execute(
-            "SELECT setseed(0)"
-        )  # which text a poster takes must not differ when a life is lived again
-        self.accounts = {name: Scripted(name=name, notices=False) for name in ("main", "news")}
-        self.texts: set[str] = set()
-
-    @initialize(number=st.integers(1, 6))
-    def begin(self, number: int) -> None:
-        for each in range(number):
-            self.add(each, "approved")
-
-    @rule(number=st.integers(0, 7), state=st.sampled_from(["approved", "candidate"]))
-    def add(self, number: int, state: str) -> None:
-        text = "see example.com" if number == 4 else f"text {number}"
-        self.texts.add(text)
-        tweets.add_tweets(self.connection, "demo", [NewTweet(text, state=state)])
-
-    @rule(
-        name=st.sampled_from(["main", "main", "news"]),
-        step=st.sampled_from(STEPS),
-        blind=st.sampled_from([False, False, False, True]),
-    )
-    def run(self, name: str, step: str, blind: bool) -> None:
-        account = self.accounts[name]
-        account.plan, account.blind = [step], blind
-        before = len(account.posts)
-        try:
-            result = post(self.bot, name, self.connection, account, pause=0)
-        except (Killed, MynahError):
-            pass
-        else:
-            assert result.outcome in ("posted", "nothing", "waiting")
-            assert (result.outcome == "posted") == (self.state(name, result.tweet) == "posted")
-        assert len(account.posts) <= before + 1
-
-    def state(self, name: str, tweet: int | None) -> str | None:
-        found = self.connection.execute(
-            "SELECT state FROM posts WHERE tweet_id = %s AND account = %s", [tweet, name]
-        ).fetchone()
-        return found[0] if found else None
-
-    @rule(minutes=st.sampled_from([11, 1, 200]))
-    def let_pass(self, minutes: int) -> None:
-        let_pass(self.connection, minutes)
-        for account in self.accounts.values():  # X shows a post within ten minutes
-            account.hidden = account.hidden if minutes == 1 else 0
-
-    @rule(state=st.sampled_from(["approved", "rejected", "candidate"]), index=st.integers(0, 5))
-    def decide(self, state: str, index: int) -> None:
-        """A person decides; on an unknown one only after a look at the accounts, which tell."""
-        found = self.connection.execute("SELECT id, text FROM tweets ORDER BY id").fetchall()
-        if index < len(found):
-            id, text = found[index]
-            doubted = [name for name in self.accounts if self.state(name, id) == "unknown"]
-            if doubted and (state == "candidate" or any(text in self.accounts[name].posts for name in doubted)):
-                return
-            tweets.decide(self.connection, "demo", id, state, "so it shall be" if state == "rejected" else None)
-
-    def teardown(self) -> None:
-        """In the end all approved texts are posted to both, once; in doubt is only what a person must look at."""
-        let_pass(self.connection, 200)
-        for name, account in self.accounts.items():
-            account.plan, account.blind, account.hidden = [], False, 0
-            for _ in range(len(self.texts) + 1):
-                post(self.bot, name, self.connection, account, pause=0)
-                self.never_twice()
-            assert posts.count_claimable(self.connection, "demo", name) == 0
-        self.no_row_is_lost_and_posted_means_posted()
-        assert not {"approved", "posting"} & set(rows(self.connection).values())
-        left = self.connection.execute(
-            "SELECT FROM posts WHERE state = 'claimed' OR state = 'unknown' AND claimed_at > now() - interval '1 day'"
-        )
-        assert left.rowcount == 0
-
-    @invariant()
-    def never_twice(self) -> None:
-        for account in self.accounts.values():
-            assert len(set(account.posts)) == len(account.posts)
-            assert "see example.com" not in account.posts
-
-    @invariant()
-    def no_row_is_lost_and_posted_means_posted(self) -> None:
-        assert set(rows(self.connection)) == self.texts
-        for name, account in self.accounts.items():
-            made = self.connection.execute("SELECT text, state, post_id FROM posts WHERE account = %s", [name])
-            states = {text: (state, post_id) for text, state, post_id in made.fetchall()}
-            for text, (state, post_id) in states.items():
-                if state == "posted":
-                    assert account.posts[int(post_id) - 1] == text
-            for text in account.posts:
-                assert states[text][0] in ("posted", "claimed", "unknown")
-
-
-@pytest.mark.slow
-def test_random_lives(bot: Bot, connection: Connection) -> None:
-    machine = type("Machine", (Poster,), {"connection": connection, "bot": bot})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )

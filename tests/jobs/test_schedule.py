@@ -19,7 +19,7 @@ from mynah.database.budget import OverBudget
 from mynah.database.connection import Connection
 from mynah.database.tweets import NewTweet, add_tweets
 from mynah.errors import MynahError
-from tests.scripted_account import Killed, Scripted
+from tests.scripted_account import Killed, Scripted, let_pass
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -118,7 +118,7 @@ def test_a_time_in_doubt_is_made_up_for_when_it_is_settled(bot: Bot, connection:
         run(bot, connection, account, NOON)
     with pytest.raises(MynahError, match="nobody knows yet whether the post of 2026-11-21 12:00 UTC"):
         run(bot, connection, account, NOON, 1)
-    connection.execute("UPDATE posts SET claimed_at = claimed_at - interval '11 minutes'")
+    let_pass(connection, 11)
     assert run(bot, connection, account, NOON, 11).outcome == "posted"
     assert len(account.posts) == 1
 
@@ -205,7 +205,7 @@ def test_what_was_not_posted_is_not_paid(bot: Bot, connection: Connection, withi
             run(bot, connection, account, NOON)
     later = NOON + timedelta(hours=3)
     assert "$0.015 of $0.02" in run(bot, connection, account, later).summary()  # it may be there: it counts
-    connection.execute("UPDATE posts SET claimed_at = claimed_at - interval '11 minutes'")
+    let_pass(connection, 11)
     assert run(bot, connection, account, NOON + timedelta(hours=6)).outcome == "posted"
 
 
@@ -216,7 +216,7 @@ def test_reading_is_paid_from_the_budget(bot: Bot, connection: Connection, withi
     with pytest.raises(MynahError, match="nobody knows"):
         run(bot, connection, account, NOON)
     account.hidden = 0
-    connection.execute("UPDATE posts SET claimed_at = claimed_at - interval '11 minutes'")
+    let_pass(connection, 11)
     assert run(bot, connection, account, NOON).outcome == "nothing"
     assert budget.used(connection, "demo", "main").dollars == Decimal("0.016")  # one post was shown
 

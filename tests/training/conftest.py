@@ -1,7 +1,9 @@
 """Bots that tune the tiny model, and datasets of a few sentences."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,15 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mynah.bot import Bot
 from mynah.bucket import Bucket, new_id
+from mynah.database import served
+from mynah.database.connection import Connection
 from mynah.document import Document, pack
 from mynah.settings import Settings
 from tests.postgres import database
+from tests.training.trainer import start
 
+UNTUNED = "20200101T000000-00000000"  # the tiny model, as `finished` has it for its current one
+CURRENT = "20260101T000000-current"
 SENTENCES = [
     f"{who} {does} {what}."
     for who in ("The mynah", "A crow", "My parrot", "The old owl", "Every finch", "A starling")
@@ -62,13 +69,6 @@ def write_dataset() -> Callable[..., str]:
     return write
 
 
-@pytest.fixture(scope="module")
-def module_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Address of a migrated database for all tests of a module."""
-    with database(postgres, request.module.__name__.rpartition(".")[2]) as address:
-        yield address
-
-
 @pytest.fixture(scope="session")
 def settings_of() -> Callable[[Bucket, Path, str], Settings]:
     """Settings of a bucket, a home and a database."""
@@ -77,6 +77,42 @@ def settings_of() -> Callable[[Bucket, Path, str], Settings]:
         return Settings.read({"MYNAH_BUCKET": bucket.url, "MYNAH_HOME": str(home), "DATABASE_URL": database})
 
     return make
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a training left."""
+
+    bot: Bot
+    bucket: Bucket
+    settings: Settings
+    dataset: str
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def finished(
+    make_bot: Callable[..., Bot],
+    write_dataset: Callable[..., str],
+    settings_of: Callable[[Bucket, Path, str], Settings],
+    postgres: str,
+    tiny: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Finished]:
+    """A run of two workers that nobody disturbed. The current model is the base model, untuned."""
+    folder = tmp_path_factory.mktemp("finished")
+    bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2, price_per_hour=1.5)
+    dataset = write_dataset(bucket, folder / "dataset")
+    bucket.publish(Path(tiny), {}, "bird", "models", UNTUNED)
+    with database(postgres, "finished") as address:
+        settings = settings_of(bucket, folder / "home", address)
+        with settings.connect() as connection:
+            served.carry_out(connection, served.ask(connection, "bird", UNTUNED, "a test").id)
+        process = start(bot, settings)
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        yield Finished(bot, bucket, settings, dataset, out, err)
 
 
 @pytest.fixture
@@ -99,3 +135,27 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1").create_bucket(Bucket="bots")
     yield Bucket("s3://bots/mynah")
     server.stop()
+
+
+@pytest.fixture
+def with_current(
+    tmp_path: Path,
+    database_url: str,
+    settings_of: Callable[..., Settings],
+    tiny: str,
+    write_dataset: Callable[..., str],
+) -> Settings:
+    """Settings of a bucket with a tiny model; with `speaking`, it is the current one."""
+    bucket = Bucket(str(tmp_path / "bucket"))
+    dataset = write_dataset(bucket, tmp_path / "dataset")
+    folder = tmp_path / "current"
+    shutil.copytree(tiny, folder)
+    manifest = {"base": "tiny", "dataset": dataset, "parameters": {}, "metrics": {"dev_loss_untuned": 11.0}}
+    bucket.publish(folder, manifest, "bird", "models", CURRENT)
+    return settings_of(bucket, tmp_path / "home", database_url)
+
+
+@pytest.fixture
+def speaking(connection: Connection, with_current: Settings) -> Connection:
+    served.carry_out(connection, served.ask(connection, "bird", CURRENT, "promoted").id)
+    return connection

@@ -6,25 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from mynah.bot import Bot
 from mynah.bot.prefer import Prefer
-from mynah.bucket import Bucket
-from mynah.database import runs, served
+from mynah.database import runs
 from mynah.database.connection import Connection
 from mynah.database.labels import labels
-from mynah.database.tweets import NewTweet, add_tweets, decide, edit, list_tweets
+from mynah.database.tweets import NewTweet, add_tweets, decide, edit
 from mynah.errors import MynahError
 from mynah.evaluations import evaluation
 from mynah.settings import Settings
-from tests.training.conftest import SENTENCES
+from tests.training.conftest import CURRENT, SENTENCES
 from training.base_model import load_base
 from training.blocks import begin_with_bos
 from training.prefer import Taste, prefer
 from training.preferences import log_likelihoods, rows_of
-
-CURRENT = "20260101T000000-current"
 
 
 @pytest.fixture
@@ -33,35 +29,10 @@ def bot(make_bot: Callable[..., Bot]) -> Bot:
     return make_bot().model_copy(update={"prefer": keys})
 
 
-@pytest.fixture
-def settings(
-    tmp_path: Path,
-    database_url: str,
-    settings_of: Callable[..., Settings],
-    tiny: str,
-    write_dataset: Callable[..., str],
-) -> Settings:
-    """Where a tiny model is the current one."""
-    bucket = Bucket(str(tmp_path / "bucket"))
-    dataset = write_dataset(bucket, tmp_path / "dataset")
-    folder = tmp_path / "current"
-    for part in (AutoModelForCausalLM.from_pretrained(tiny), PreTrainedTokenizerFast.from_pretrained(tiny)):
-        part.save_pretrained(folder)
-    manifest = {"base": "tiny", "dataset": dataset, "parameters": {}, "metrics": {"dev_loss_untuned": 11.0}}
-    bucket.publish(folder, manifest, "bird", "models", CURRENT)
-    return settings_of(bucket, tmp_path / "home", database_url)
-
-
-@pytest.fixture
-def speaking(connection: Connection, settings: Settings) -> Connection:
-    served.carry_out(connection, served.ask(connection, "bird", CURRENT, "promoted").id)
-    return connection
-
-
 def curate(connection: Connection, texts: list[str], likes: Callable[[str], bool]) -> None:
     add_tweets(connection, "bird", [NewTweet(text, model=CURRENT) for text in texts])
-    for tweet in list_tweets(connection, "bird", "candidate", 999):
-        decide(connection, "bird", tweet.id, "approved" if likes(tweet.text) else "rejected", "no")
+    for id, text in connection.execute("SELECT id, text FROM tweets").fetchall():
+        decide(connection, "bird", id, "approved" if likes(text) else "rejected", "no")
 
 
 def test_only_what_people_decided_last_is_a_label(connection: Connection) -> None:
@@ -97,7 +68,7 @@ def test_only_what_people_decided_last_is_a_label(connection: Connection) -> Non
 
 @pytest.mark.slow
 def test_what_people_like_becomes_likelier_and_the_voice_stays(
-    bot: Bot, settings: Settings, speaking: Connection
+    bot: Bot, with_current: Settings, speaking: Connection
 ) -> None:
     seen, unseen = SENTENCES[18:118], SENTENCES[118:]
 
@@ -105,24 +76,24 @@ def test_what_people_like_becomes_likelier_and_the_voice_stays(
         return "repeats" in text or "sells" in text or "hides" in text
 
     curate(speaking, seen, likes)
-    made = prefer(bot, settings)
+    made = prefer(bot, with_current)
     assert f"{sum(map(likes, seen))} approved, {100 - sum(map(likes, seen))} rejected, 0 edited" in made.summary()
     assert (made.parent, made.skipped) == (CURRENT, False)
     change = of(made.address, unseen) - of(made.address.replace(made.id, CURRENT), unseen)
     liked = torch.tensor([likes(text) for text in unseen])
     assert change[liked].mean() > change[~liked].mean() + 1
     assert made.metrics["dev_loss"] < made.metrics["dev_loss_before"]  # a random model's, and the language loss teaches
-    figures = evaluation(settings.bucket, "bird", made.id, CURRENT)
+    figures = evaluation(with_current.bucket, "bird", made.id, CURRENT)
     assert figures
     assert figures["dev_nats_per_character"] == made.metrics["dev_nats_per_character"]
-    manifest = settings.bucket.manifest("bird", "models", made.id)
+    manifest = with_current.bucket.manifest("bird", "models", made.id)
     assert manifest
     assert (manifest["method"], manifest["parent"], manifest["base"]) == ("prefer", CURRENT, "tiny")
     assert "openvino/openvino_model.bin" in manifest["files"]
     run = runs.find(speaking, "bird")
     assert (run.kind, run.state, run.model, run.base) == ("prefer", "done", made.id, CURRENT)
 
-    again = prefer(bot, settings)
+    again = prefer(bot, with_current)
     assert (again.id, again.skipped) == (made.id, True)
 
 
@@ -135,13 +106,13 @@ def of(address: str, texts: list[str]) -> torch.Tensor:
 
 
 @pytest.mark.slow
-def test_edits_alone_are_enough(bot: Bot, settings: Settings, speaking: Connection) -> None:
+def test_edits_alone_are_enough(bot: Bot, with_current: Settings, speaking: Connection) -> None:
     add_tweets(speaking, "bird", [NewTweet(text, model=CURRENT) for text in SENTENCES[:24]])
-    for tweet in list_tweets(speaking, "bird", "candidate", 99):
-        edit(speaking, "bird", tweet.id, tweet.text.replace(".", "!"))
-    made = prefer(bot, settings)
+    for id, text in speaking.execute("SELECT id, text FROM tweets").fetchall():
+        edit(speaking, "bird", id, text.replace(".", "!"))
+    made = prefer(bot, with_current)
     assert made.metrics["decisions"] == {"approved": 0, "rejected": 0, "edited": 24}
-    rows = Path(settings.bucket.path("bird", "models", made.id, "history.jsonl")).read_text().splitlines()
+    rows = Path(with_current.bucket.path("bird", "models", made.id, "history.jsonl")).read_text().splitlines()
     losses = [json.loads(row)["preference_loss"] for row in rows[1:]]
     assert losses[0] == pytest.approx(0.693, abs=0.01)
     assert losses[-1] < 0.3
@@ -169,13 +140,13 @@ def test_edits_alone_are_enough(bot: Bot, settings: Settings, speaking: Connecti
     ],
 )
 def test_decisions_that_teach_nothing(
-    likes: Callable[[str], bool], texts: list[str], says: str, bot: Bot, settings: Settings, speaking: Connection
+    likes: Callable[[str], bool], texts: list[str], says: str, bot: Bot, with_current: Settings, speaking: Connection
 ) -> None:
     curate(speaking, texts, likes)
     with pytest.raises(MynahError, match=says):
-        prefer(bot, settings)
+        prefer(bot, with_current)
 
 
-def test_without_a_current_model(bot: Bot, settings: Settings) -> None:
+def test_without_a_current_model(bot: Bot, with_current: Settings) -> None:
     with pytest.raises(MynahError, match="no current model to start from: `mynah promote bird` makes one"):
-        prefer(bot, settings)
+        prefer(bot, with_current)

@@ -50,7 +50,7 @@ mynah/bot: {{ . }}
 {{- end -}}
 
 {{/* Labels of a pod. `reaches` lists what it may connect to (see network-policies.yaml):
-     postgres, store, endpoint, play, internet, x-simulator, api-server. */}}
+     postgres, store, endpoint, play, internet, x-simulator, mastodon-simulator, api-server. */}}
 {{- define "mynah.podLabels" -}}
 {{ include "mynah.selector" . }}
 {{- with .bot }}

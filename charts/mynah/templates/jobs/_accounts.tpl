@@ -20,29 +20,47 @@
 {{- end -}}
 {{- $found := list -}}
 {{- range $accounts -}}
-{{- $x := eq .kind "x" -}}
-{{- $simulator := include "mynah.name" (dict "root" $root "part" "x-simulator") -}}
-{{- $simulated := and $x (not .secret) $root.Values.xSimulator.enabled -}}
-{{- $secret := and $x .secret | default ($simulated | ternary $simulator "") -}}
+{{- $about := get (include "mynah.accountKinds" $root | fromJson) .kind | default dict -}}
+{{- $part := printf "%s-simulator" .kind -}}
+{{- $simulator := include "mynah.name" (dict "root" $root "part" $part) -}}
+{{- $simulated := and (not .secret) (get $about "simulated" | default false) -}}
+{{- $secret := and $about .secret | default ($simulated | ternary $simulator "") -}}
 {{- $reaches := list "postgres" -}}
-{{- if $simulated }}{{ $reaches = append $reaches "x-simulator" }}{{ else if $secret }}{{ $reaches = append $reaches "internet" }}{{ end -}}
-{{- $env := "" -}}
+{{- if $simulated }}{{ $reaches = append $reaches $part }}{{ else if $secret }}{{ $reaches = append $reaches "internet" }}{{ end -}}
+{{- $flags := .flags -}}
+{{- $variables := "" -}}
 {{- if $secret -}}
-{{- $env = include "mynah.xEnv" (dict "secret" $secret "prefix" (.env | default "") "url" ($simulated | ternary (printf "http://%s" $simulator) "")) -}}
+{{- $variables = include "mynah.accountEnv" (dict "secret" $secret "prefix" (.env | default "") "about" $about) -}}
+{{- if and $simulated (eq .kind "x") -}}
+{{- $variables = printf "%s\n- {name: X_API_URL, value: \"http://%s\"}" $variables $simulator -}}
+{{- else if $simulated -}}
+{{- $flags = concat .flags (list "--set" (printf "accounts.%s.server=http://%s" .name $simulator)) -}}
 {{- end -}}
-{{- $found = append $found (merge (dict "reaches" $reaches "variables" $env "posts" (not (empty $secret)) "simulated" $simulated) .) -}}
+{{- end -}}
+{{- $more := dict "reaches" $reaches "variables" $variables "posts" (not (empty $secret)) "flags" $flags -}}
+{{- $found = append $found (mergeOverwrite . $more (dict "simulated" $simulated "simulator" $simulator "keys" (get $about "keys"))) -}}
 {{- end -}}
 {{- dict "accounts" $found | toJson -}}
 {{- end -}}
 
-{{/* The environment of an account on X: its four keys from a Secret, under names that begin with its prefix. */}}
-{{- define "mynah.xEnv" }}
-{{- range list "X_API_KEY" "X_API_SECRET" "X_ACCESS_TOKEN" "X_ACCESS_TOKEN_SECRET" }}
+{{/* What a kind of account needs: the keys of its Secret, those that may be left out, and whether its simulator runs here. */}}
+{{- define "mynah.accountKinds" -}}
+{{- dict
+  "x" (dict "keys" (list "X_API_KEY" "X_API_SECRET" "X_ACCESS_TOKEN" "X_ACCESS_TOKEN_SECRET") "simulated" .Values.xSimulator.enabled)
+  "mastodon" (dict "keys" (list "MASTODON_ACCESS_TOKEN") "optional" (list "MASTODON_SERVER") "simulated" .Values.mastodonSimulator.enabled)
+  "bluesky" (dict "keys" (list "BLUESKY_APP_PASSWORD") "optional" (list "BLUESKY_HANDLE"))
+| toJson -}}
+{{- end -}}
+
+{{/* The environment of an account: the keys of its Secret, under names that begin with its prefix. */}}
+{{- define "mynah.accountEnv" }}
+{{- range .about.keys }}
 - name: {{ $.prefix }}{{ . }}
   valueFrom: {secretKeyRef: {name: {{ $.secret }}, key: {{ . }}}}
 {{- end }}
-{{- with .url }}
-- {name: X_API_URL, value: {{ . | quote }}}
+{{- range .about.optional }}
+- name: {{ $.prefix }}{{ . }}
+  valueFrom: {secretKeyRef: {name: {{ $.secret }}, key: {{ . }}, optional: true}}
 {{- end }}
 {{- end }}
 
