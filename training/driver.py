@@ -1,6 +1,5 @@
 """Has Ray Train run the loop (training.worker), shows how far it has come, and says why it failed."""
 
-import json
 import sys
 import threading
 import time
@@ -14,7 +13,6 @@ from mynah.bucket import Bucket
 from mynah.errors import Stopped
 from mynah.progress import progress
 from training import losses
-from training.base_model import base_folder
 from training.phases import Phases, timed
 from training.ray_session import ray_session  # before ray itself, which reads its environment once
 from training.samples import sample_prompts
@@ -44,6 +42,7 @@ class Task:
 def fit(
     task: Task,
     folder: Path,
+    python: str,
     phases: Phases,
     check: Callable[[], None],
     seen: Callable[[dict[str, Any]], None],
@@ -51,8 +50,9 @@ def fit(
 ) -> dict[str, Any]:
     """Train, or go on with the run from its last whole checkpoint.
 
-    `check` is called all the time; what it raises ends the training. `seen` is told what the board shows. `meanwhile`
-    is called once, in a thread, as soon as the workers start. Returns what `training.worker.work` returns, and as
+    `python` is what Ray starts its processes on this machine with. `check` is called all the time; what it raises ends
+    the training. `seen` is told what the board shows. `meanwhile` is called once, in a thread, after the first step:
+    until then, all cores have enough to do. Returns what `training.worker.work` returns, and as
     "folder" where the final model lies, a Hugging Face folder: `folder`, or the bucket's own.
     Raises MynahError with the root cause in one line, OSError where a disk is full or read-only; Stopped, and says
     where the run goes on from, where a person stopped it.
@@ -63,7 +63,7 @@ def fit(
         bucket = Bucket(bucket.path())
     if Path(settings.base).is_dir():
         settings = settings.model_copy(update={"base": str(Path(settings.base).absolute())})
-    with ray_session(settings.workers, _model_type(settings.base, task.cache), phases) as resources:
+    with ray_session(settings.workers, python, phases) as resources:
         import ray
 
         from training import checkpoint
@@ -92,7 +92,7 @@ def fit(
         background = threading.Thread(target=meanwhile)
         begin = time.monotonic()
         try:
-            result = _watch(make_trainer(job, resources), job, check, seen, background)
+            result = _watch(make_trainer(job, resources), job, check, seen, background, begin - sum(phases.values()))
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             raise root_cause(error, task.bot.name, resources.logs) from error
         finally:
@@ -108,20 +108,15 @@ def fit(
             return {**outcome, "folder": Path(checkpoint.fetch(result.checkpoint, str(folder)))}
 
 
-def _model_type(base: str, cache: Path) -> str | None:
-    """What the base model's config.json says; None where the hub has it."""
-    folder = base_folder(base, cache)
-    return json.loads((folder / "config.json").read_text())["model_type"] if folder else None
-
-
 def _watch(
     trainer: "TorchTrainer",
     job: Any,
     check: Callable[[], None],
     seen: Callable[[dict[str, Any]], None],
     background: threading.Thread,
+    begun: float,
 ) -> "ray.train.Result":
-    """Run `trainer` in a thread (so that Ctrl-C stays ours) and show how far it has come."""
+    """Run `trainer` in a thread (so that Ctrl-C stays ours) and show how far it has come since `begun`."""
     import ray
 
     outcome: dict[str, Any] = {}
@@ -134,7 +129,6 @@ def _watch(
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    background.start()
     row: dict[str, Any] = {}
 
     def look() -> dict[str, Any]:
@@ -149,7 +143,8 @@ def _watch(
             row = look()
         if "steps" in row:
             _say(
-                f"training {job.bot}: {row['steps']:,} steps, {row['tokens']:,} tokens in {row['rows']:,} rows"
+                f"training {job.bot}: {row['steps']:,} steps, {row['tokens']:,} tokens in {row['rows']:,} rows,"
+                f" ready after {time.monotonic() - begun:.1f} s"
                 + (f", going on from step {row['step']:,}" if row["step"] else "")
             )
             if row["precision"] != job.train.precision:
@@ -165,6 +160,8 @@ def _watch(
                             _say("\n".join(losses.samples(written)))
                     if row.get("deaths", 0) > last.get("deaths", 0):
                         _say(f"a worker died: another goes on from {_place(row)}")
+                    if "loss" in row and not background.ident:
+                        background.start()
                     if row != last:
                         advance(row["step"], _note(row))
                     if ended:

@@ -18,9 +18,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from training.base_model import base_folder
 
 LAUNCHER = """#!{python} -ISE
 import json, os, socket, sys
@@ -43,24 +47,38 @@ JOB = "01000000"  # the id of the first job of every Ray
 NAMES = ("python", "forkserver")  # in the folder: what Ray takes for Python; the server's socket
 
 
-def start_forkserver(folder: Path, model_type: str | None) -> str:
-    """Start the server; returns the program that Ray is to start in place of Python. It ends with this process.
+@contextmanager
+def forkserver(base: str, cache: Path) -> Iterator[str]:
+    """The server, up while the block runs; yields the program that Ray is to start in place of Python.
 
-    `folder` exists and its path is short, as a socket's must be. `model_type` is what the base model's config.json
-    says.
+    It has the code of the model `base`. Where Ray runs elsewhere, there is no server, and Python is Python.
+    Raises MynahError where there is no such model.
     """
-    launcher, address = (folder / name for name in NAMES)
-    launcher.write_text(LAUNCHER.format(python=sys.executable, address=str(address)))
-    launcher.chmod(0o700)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(address))
-        listener.listen()  # who connects before the server is ready waits
-        code = f"from training.forkserver import serve; serve({listener.fileno()}, {model_type!r})"
-        command = [sys.executable, "-c", code]
-        # Both are read once, when Ray is imported. A worker ends where the process RAY_RAYLET_PID is no more.
-        told = {"RAY_JOB_ID": JOB, "RAY_RAYLET_PID": str(os.getpid())}
-        subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], env={**os.environ, **told})
-    return str(launcher)
+    if "RAY_ADDRESS" in os.environ:
+        yield sys.executable
+        return
+    found = base_folder(base, cache)  # None where the hub has it
+    config = found / "config.json" if found else None
+    model_type = json.loads(config.read_text()).get("model_type") if config and config.is_file() else None
+    with tempfile.TemporaryDirectory(prefix="mynah-fork-", dir="/tmp") as folder:  # a socket's path is short: no TMPDIR
+        launcher, address = (Path(folder, name) for name in NAMES)
+        launcher.write_text(LAUNCHER.format(python=sys.executable, address=str(address)))
+        launcher.chmod(0o700)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(address))
+            listener.listen()  # who connects before the server is ready waits
+            code = f"from training.forkserver import serve; serve({listener.fileno()}, {model_type!r})"
+            command = [sys.executable, "-c", code]
+            # Both are read once, when Ray is imported. A worker ends where the process RAY_RAYLET_PID is no more.
+            told = {"RAY_JOB_ID": JOB, "RAY_RAYLET_PID": str(os.getpid())}
+            server = subprocess.Popen(
+                command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], env={**os.environ, **told}
+            )
+        try:
+            yield str(launcher)
+        finally:
+            server.kill()
+            server.communicate()
 
 
 def serve(file: int, model_type: str | None) -> None:

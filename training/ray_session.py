@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 # Read by ray when it is imported: nothing is reported to its makers, and a worker without a GPU warns of nothing.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -24,7 +23,6 @@ import psutil
 import ray
 
 from mynah.errors import MynahError
-from training.forkserver import start_forkserver
 from training.phases import Phases, timed
 
 OBJECT_STORE = 100 << 20  # bytes of shared memory: nothing large goes through it
@@ -44,10 +42,10 @@ class Resources:
 
 
 @contextmanager
-def ray_session(workers: int, model_type: str | None, phases: Phases) -> Iterator[Resources]:
+def ray_session(workers: int, python: str, phases: Phases) -> Iterator[Resources]:
     """Ray, up and quiet, while the block runs. Raises MynahError where it has too few GPUs for `workers`.
 
-    `model_type` is the base model's, as its config.json has it; workers on this machine have its code from the start.
+    `python` is what its processes on this machine are started with (see training.forkserver).
     """
     warnings.filterwarnings("ignore", module="ray")
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -68,7 +66,7 @@ def ray_session(workers: int, model_type: str | None, phases: Phases) -> Iterato
     _adopt_orphans()
     earlier = psutil.Process().children()
     try:
-        with timed(phases, "Ray's start"), _importing_trainer(), _python(start_forkserver(Path(folder), model_type)):
+        with timed(phases, "Ray's start"), _importing_trainer(), _python(python):
             ray.init(
                 address="local",
                 include_dashboard=False,

@@ -153,20 +153,25 @@ def _train(bot: Bot, settings: Settings, dataset: dict[str, Any], lease: Lease) 
 
 def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str, Any], current: str | None) -> Trained:
     """Train and publish the model of this run; `current` is the one that it is compared with."""
-    # Heavy imports: a model that is there already is found without them.
-    from training import driver
-
     bucket, home, id = settings.bucket, settings.home, record.run.id
     begin = time.monotonic()
     phases: Phases = {}
     cache = home / "models"
     _say(f"run {record.run.number} of {bot.name}, {id}")
-    with timed(phases, "preparation"):
-        _check_size(bot, dataset, bucket, cache)
-    with tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path:
+    # Heavy imports, here and below: a model that is there already is found without them.
+    from training.forkserver import forkserver
+
+    with (
+        forkserver(bot.train.base, cache) as python,
+        tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path,
+    ):
+        with timed(phases, "preparation"):
+            _check_size(bot, dataset, bucket, cache)
+        with timed(phases, "imports"):
+            from training import driver
         task = driver.Task(bot, dataset["id"], id, current, bucket, cache)
         checkpoint = Path(path, "checkpoint")
-        outcome = driver.fit(task, checkpoint, phases, record.check, record.seen, _import_publish)
+        outcome = driver.fit(task, checkpoint, python, phases, record.check, record.seen, _import_publish)
         _say("exporting and publishing the model")
         folder = Path(path, "model")
         with timed(phases, "export"):
@@ -198,7 +203,7 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
 
 
 def _import_publish() -> None:
-    """While the workers start: this process has nothing else to do then, and the export's libraries take seconds."""
+    """While the workers are at their steps: this process has little to do then, and the imports take seconds."""
     from training import plot, publish  # noqa: F401
 
     publish.import_exporters()
@@ -238,7 +243,7 @@ def _publish(
         "base": bot.train.base,
         "dataset": dataset["id"],
         "parameters": bot.train.model_dump(),
-        "generate": bot.generate.model_dump(include=SAMPLING),
+        "generate": bot.generate.model_dump(include=SAMPLING) | {"temperature": bot.generate.middle_temperature},
         "metrics": metrics,
         "versions": versions(),
     }
