@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from jsonschema import Draft202012Validator
 
 from jobs.accounts.x import XAccount
 from simulators.x.api import DEMO_KEYS
+from tests.x import simulated
 
 
 class Simulator:
@@ -383,3 +385,32 @@ def test_what_it_answers_to_posting_is_as_x_describes_it(running: Simulator, sha
         client.create_tweet(text="x" * 281)
     problem = described["components"]["schemas"]["Problem"]
     Draft202012Validator({**problem, "components": described["components"]}).validate(refused.value.response.json())
+
+
+def test_its_clock_and_its_lag(tmp_path: Path) -> None:
+    with simulated(tmp_path / "x.jsonl", ahead=500, lag=0.5) as url:
+        client = XAccount(*DEMO_KEYS.values(), api_url=url)._client
+        me = client.get_me(user_auth=True)["data"]["id"]
+        made = client.create_tweet(text="hello")["data"]["id"]
+
+        def timeline() -> list[dict[str, Any]]:
+            posts: list[dict[str, Any]] = client.get_users_tweets(me, user_auth=True, tweet_fields=["created_at"]).get(
+                "data", []
+            )
+            return posts
+
+        assert timeline() == []
+        end = time.monotonic() + 5
+        while not timeline() and time.monotonic() < end:
+            time.sleep(0.05)
+        (post,) = timeline()
+        assert post["id"] == made
+        assert 495 < datetime.fromisoformat(post["created_at"]).timestamp() - time.time() < 505
+
+
+def test_it_is_hostile_as_told(home: Path, start: Callable[..., Simulator]) -> None:
+    simulator = start(home, "--hostile", "after:100")
+    with pytest.raises(tweepy.TwitterServerError) as error:
+        simulator.tweepy.create_tweet(text="it stands")
+    assert error.value.response.json()["title"] == "Service Unavailable"
+    assert "it stands" in httpx.get(simulator.url).text
