@@ -49,6 +49,8 @@ class Bucket:
     """
 
     url: str
+    tries: int = 3
+    """How often S3 is asked that does not answer. The pauses between double: 13 tries take 100 s."""
 
     @cached_property
     def _filesystem_and_root(self) -> tuple[fs.FileSystem, str]:
@@ -61,9 +63,11 @@ class Bucket:
         if scheme == "s3" and root:
             endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
             region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-            return fs.S3FileSystem(endpoint_override=endpoint, region=region or "us-east-1"), root
+            retries = fs.AwsDefaultS3RetryStrategy(max_attempts=self.tries)
+            region = region or "us-east-1"
+            return fs.S3FileSystem(endpoint_override=endpoint, region=region, retry_strategy=retries), root
         if scheme == "gs" and root:
-            return fs.GcsFileSystem(), root
+            return fs.GcsFileSystem(), root  # which goes on for 15 minutes by itself
         raise UsageError(f"MYNAH_BUCKET={self.url}: write file:///path, s3://bucket/prefix or gs://bucket/prefix")
 
     @property
@@ -160,7 +164,7 @@ class Bucket:
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
             check()
             name = file.relative_to(folder).as_posix()
-            files[name] = {"bytes": file.stat().st_size, "sha256": self._upload(file, bot, kind, id, name)}
+            files[name] = {"bytes": file.stat().st_size, "sha256": self.upload(file, bot, kind, id, name)}
         whole = {"id": id, "bot": bot, "created": utc_now(), **manifest, "files": files}
         check()
         self.write(json.dumps(whole, indent=1, ensure_ascii=False).encode(), bot, kind, id, MANIFESTS[kind])
@@ -218,8 +222,8 @@ class Bucket:
         (folder / MANIFESTS[kind]).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
         return folder
 
-    def _upload(self, file: Path, *parts: str) -> str:
-        """Copy one local file into the bucket; returns its SHA-256 in hex."""
+    def upload(self, file: Path, *parts: str) -> str:
+        """Copy one local file into the bucket; returns its SHA-256 in hex. Half of it may be seen meanwhile."""
         path = self.path(*parts)
         with self._explained(), file.open("rb") as source:
             if self.is_local:

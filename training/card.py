@@ -133,7 +133,7 @@ def _body(
     yield f"- Base model: {base}; its licence: {licence or 'not known'}"
     yield f"- Texts: dataset {manifest['dataset']}"
     yield f"- Model: {manifest['id']}" + (
-        f", made of {manifest['parent']} by {manifest['method']}" if "parent" in manifest else ""
+        f", made of {manifest['parent']} by `mynah {manifest['method']}`" if "parent" in manifest else ""
     )
     yield f"- Made with: {', '.join(f'{name} {number}' for name, number in manifest['versions'].items())}\n"
     if dataset:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 # Read by ray when it is imported: nothing is reported to its makers, and a worker without a GPU warns of nothing.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -23,6 +24,7 @@ import psutil
 import ray
 
 from mynah.errors import MynahError
+from training.forkserver import start_forkserver
 from training.phases import Phases, timed
 
 OBJECT_STORE = 100 << 20  # bytes of shared memory: nothing large goes through it
@@ -42,8 +44,11 @@ class Resources:
 
 
 @contextmanager
-def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
-    """Ray, up and quiet, while the block runs. Raises MynahError where it has too few GPUs for `workers`."""
+def ray_session(workers: int, model_type: str | None, phases: Phases) -> Iterator[Resources]:
+    """Ray, up and quiet, while the block runs. Raises MynahError where it has too few GPUs for `workers`.
+
+    `model_type` is the base model's, as its config.json has it; workers on this machine have its code from the start.
+    """
     warnings.filterwarnings("ignore", module="ray")
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address := os.environ.get("RAY_ADDRESS"):
@@ -63,7 +68,7 @@ def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
     _adopt_orphans()
     earlier = psutil.Process().children()
     try:
-        with timed(phases, "Ray's start"), _importing_trainer():
+        with timed(phases, "Ray's start"), _importing_trainer(), _python(start_forkserver(Path(folder), model_type)):
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -72,6 +77,7 @@ def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
                 _node_ip_address="127.0.0.1",
                 logging_level=logging.ERROR,
                 log_to_driver=False,
+                _system_config={"prestart_worker_first_driver": False},  # a fork is there at once
             )
         yield _share(workers, logs)
     except MynahError as error:
@@ -86,9 +92,19 @@ def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
 
 
 @contextmanager
+def _python(program: str) -> Iterator[None]:
+    """Have Ray start its workers with `program`."""
+    python, sys.executable = sys.executable, program
+    try:
+        yield
+    finally:
+        sys.executable = python
+
+
+@contextmanager
 def _importing_trainer() -> Iterator[None]:
     """Import what the driver needs of Ray Train while Ray's processes start: both take seconds."""
-    thread = threading.Thread(target=importlib.import_module, args=("ray.train.torch",))
+    thread = threading.Thread(target=importlib.import_module, args=("training.trainer",))
     thread.start()
     try:
         yield

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from mynah.evaluations import write_evaluation
 from mynah.progress import duration
 from mynah.settings import Settings
 from training.lease import HeldError, Lease, taken
+from training.lora import ADAPTER
 from training.phases import Phases, table, timed
 from training.run_record import Record, recorded
 
@@ -27,7 +29,7 @@ VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Keys of the train section that change nothing in the model.
-NOT_LEARNT = {"price_per_hour", "keep_models"}
+NOT_LEARNT = {"price_per_hour", "samples", "sample_every", "keep_models"}
 # Of the generate section, what the published model folder holds as its defaults.
 SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}
 
@@ -174,6 +176,8 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
             from training.publish import write_model
 
             write_model(*load_base(str(outcome["folder"]), cache), folder, bot.generate)
+            if (outcome["folder"] / ADAPTER).is_dir():
+                shutil.copytree(outcome["folder"] / ADAPTER, folder / ADAPTER)
             history = outcome["history"]
             (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
             write_events(history, id, folder)

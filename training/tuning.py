@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from training.evaluation import Scored
+# What was measured of the base model, which the parent was trained from.
+UNTUNED = ("dev_loss_untuned", "dev_perplexity_untuned", "dev_nats_per_character_untuned")
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _tune(
     from training.evaluation import characters_of, choose, facts_of, versions
     from training.events import write_events
     from training.plot import plot
+    from training.precision import arithmetic
     from training.publish import import_exporters, write_model
 
     bucket, id = settings.bucket, record.run.id
@@ -163,15 +166,20 @@ def _tune(
     if after:
         history = [{"step": 0, "dev_loss": before["dev_loss"]}, *history]
         history[-1]["dev_loss"] = after["dev_loss"]
+    old = parent.manifest["metrics"]
+    seconds = history[-1]["seconds"]
     metrics = {
-        "dev_loss_untuned": parent.manifest["metrics"].get("dev_loss_untuned"),
+        **{key: old.get(key) for key in UNTUNED},
         "dev_loss_before": before.get("dev_loss"),
         "dev_loss": after.get("dev_loss"),
         "dev_perplexity": math.exp(after["dev_loss"]) if after else None,
         "dev_nats_per_character": after.get("dev_nats_per_character"),
         "dev_scored": {"texts": len(scored), "characters": characters_of(scored)},
         "steps": history[-1]["step"],
-        "seconds": round(history[-1]["seconds"], 1),
+        "train_tokens": history[-1]["tokens"],
+        "seconds": round(seconds, 1),
+        "tokens_per_second": round(history[-1]["tokens"] / seconds, 1),
+        "precision": arithmetic(bot.train, device),
         **learnt.metrics,
     }
     _say("exporting and publishing the model")
@@ -195,7 +203,7 @@ def _tune(
             "method": method,
             "parent": parent.id,
             "dataset": parent.dataset,
-            "parameters": {**parent.manifest["parameters"], method: getattr(bot, method).model_dump()},
+            "parameters": {**parent.manifest["parameters"], **getattr(bot, method).model_dump()},
             "generate": bot.generate.model_dump(include=SAMPLING),
             "metrics": metrics,
             "versions": versions(),
