@@ -164,8 +164,8 @@ def test_a_bucket_that_is_gone_at_a_checkpoint_ends_the_run_which_goes_on_when_i
     _, err = process.communicate()
     assert process.returncode == 1, err
     assert re.fullmatch(
-        r"mynah: training bird stopped, as (the checkpoint of step \d+ could not be written|its checkpoint could not be recorded):"
-        r" [^\n]+; `mynah train bird` goes on from the one before it",
+        r"mynah: training bird stopped, as (the checkpoint of step \d+ could not be written|its checkpoint could not be"
+        r" recorded): [^\n]+; `mynah train bird` goes on from the one before it",
         err.splitlines()[-1],
     )
     s3_server.start()
