@@ -49,7 +49,8 @@ class Pruned:
     def summary(self) -> str:
         going = [fate for fate in self.fates if fate.goes]
         will = "would delete" if self.dry_run else "deleted"
-        lines = [f"{will} {len(going)} folders, {self.bytes / 1e6:,.1f} MB" if going else "nothing to delete"]
+        folders = f"{len(going):,} folder{'s' * (len(going) > 1)}"
+        lines = [f"{will} {folders}, {self.bytes / 1e6:,.1f} MB" if going else "nothing to delete"]
         for fate in sorted(self.fates, key=lambda fate: not fate.goes):
             size = f"{fate.bytes / 1e6:,.1f} MB"
             what = "goes" if fate.goes else "stays"
@@ -140,7 +141,7 @@ def _reasons(
     for manifest in models[: bot.train.keep_models]:
         keep(manifest["id"], f"one of the {bot.train.keep_models} newest")
     for id, number in models_named(connection, bot.name).items():
-        keep(id, f"it wrote {number:,} texts")
+        keep(id, f"it wrote {number:,} of the texts that are known")
     for run in working:
         for manifest in models:
             if manifest["id"] in run.base:

@@ -8,7 +8,8 @@ Layout, below the bucket's address:
     <bot>/datasets/<id>/                       manifest dataset.json; train and dev texts, dataset.png,
                                                recitation.index (see mynah.recitation), sides.bin (training.sides)
     <bot>/runs/<id>/                           Ray Train's checkpoints
-    <bot>/models/<id>/                         manifest model.json
+    <bot>/models/<id>/                         manifest model.json; the model, README.md (its card), training.png,
+                                               history.jsonl (every step), runs/ (the same for TensorBoard)
     <bot>/evaluations/<id>/<current>.json      a model beside the one that was current (see mynah.evaluations)
     <bot>/promotion.json                       0.2.0's note of what a cluster served and refused; read once, kept
     <bot>/logs/<pod>.txt                       what a cluster's training said, before mynah.database.runs kept it

@@ -28,14 +28,15 @@ def card(
     *,
     description: str,
     licence: str | None,
-    samples: Sequence[dict[str, Any]] = (),
+    samples: Sequence[Sequence[dict[str, Any]]] = (),
     sampled: Sampled | None = None,
     plot: str | None = None,
 ) -> str:
     """The card of the model that `manifest` describes; `dataset` is the manifest of what it learnt from, None: gone.
 
-    `licence`: the base's. `samples`: texts it wrote, each with prompt and text. `sampled`: what was found of more
-    of them, where it was judged already. `plot`: a picture in its folder.
+    `licence`: the base's. `samples`: what it wrote, with prompt and text, each time that it was asked while it learnt,
+    the untuned model first. `sampled`: what was found of more texts, where it was judged already. `plot`: a picture in
+    its folder.
     """
     body = "\n".join(_body(manifest, dataset, description, licence, samples, sampled, plot))
     return f"---\n{_data(manifest, dataset, licence).to_yaml()}\n---\n\n{body}"
@@ -49,13 +50,12 @@ def card_of(
     sampled: Sampled | None = None,
 ) -> str:
     """The card of a model of `bot`, from what else is known of it here; `history` is its run's."""
-    samples = [row["samples"] for row in history if row.get("samples")]
     return card(
         manifest,
         settings.bucket.manifest(bot.name, "datasets", manifest["dataset"]),
         description=bot.description,
         licence=licence_of(manifest["base"], settings.home / "models"),
-        samples=samples[-1] if samples else (),
+        samples=[row["samples"] for row in history if row.get("samples")],
         sampled=sampled,
         plot=PLOT,
     )
@@ -118,7 +118,7 @@ def _body(
     dataset: dict[str, Any] | None,
     description: str,
     licence: str | None,
-    samples: Sequence[dict[str, Any]],
+    samples: Sequence[Sequence[dict[str, Any]]],
     sampled: Sampled | None,
     plot: str | None,
 ) -> Iterator[str]:
@@ -206,10 +206,19 @@ def _figures(m: dict[str, Any]) -> Iterator[str]:
     yield f"{'; '.join(facts)}.\n"
 
 
-def _samples(samples: Sequence[dict[str, Any]]) -> Iterator[str]:
-    for sample in samples:
-        begin = f"after “{_inline(sample['prompt'])}”: " if sample.get("prompt") else ""
-        yield f"- {begin}{_inline(sample['text'])}"
+def _samples(samples: Sequence[Sequence[dict[str, Any]]]) -> Iterator[str]:
+    yield from _list(samples[-1])
+    if len(samples) > 1:
+        yield "Before it was tuned, asked the same with the same seeds:\n"
+        yield from _list(samples[0])
+
+
+def _list(texts: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line per text, what was asked in bold."""
+    for each in texts:
+        prompt, text = each["prompt"].strip(), each["text"].strip()
+        bold = f"**{_inline(prompt)}** " if prompt and text.startswith(prompt) else ""
+        yield f"- {bold}{_inline(text.removeprefix(prompt) if bold else text)}"
     yield ""
 
 

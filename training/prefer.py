@@ -139,7 +139,6 @@ def _learn(
     }
     rows["better"] = referenced([row_of(tokenizer, label.prompt, label.text, MOST) for label in taste.edited])
     judged = bool(rows["approved"] and rows["rejected"])
-    share = len(rows["approved"]) / max(1, len(rows["approved"]) + len(rows["rejected"]))
     half = keys.batch_size // 2
     commoner = max(len(rows["approved"]), len(rows["rejected"])) if judged else len(taste.edited)
     steps = math.ceil(keys.epochs * commoner / half)
@@ -163,7 +162,7 @@ def _learn(
                 learnt += [row for row, _ in batch]
                 change = moved(batch, nats([row for row, _ in batch]))
                 means = {"approved": change[:half].mean().item(), "rejected": change[half:].mean().item()}
-                losses.append(kto(change[:half], change[half:], keys.beta, share))
+                losses.append(kto(change[:half], change[half:], keys.beta))
             if edits:
                 better, worse = zip(*(next(pairs) for _ in range(edits)), strict=True)
                 learnt += [row for row, _ in (*better, *worse)]

@@ -82,14 +82,13 @@ def log_likelihoods(model: "PreTrainedModel", rows: Sequence[Row], device: torch
     return -torch.zeros(len(rows), device=device).index_add(0, asked.rows, nats)
 
 
-def kto(approved: torch.Tensor, rejected: torch.Tensor, beta: float, share: float) -> torch.Tensor:
+def kto(approved: torch.Tensor, rejected: torch.Tensor, beta: float) -> torch.Tensor:
     """The loss of each text, [approved + rejected], from the log of how much likelier each is than it was.
 
-    Both are measured from how far the model has moved as a whole, and from no less than 0: the mean of these, weighed
-    as if the share `share` of them were approved, as among all that the model writes. (The paper takes it of texts of
-    other prompts; a bot has few prompts, so these are as good.)
+    Both are measured from how far the model has moved as a whole: the mean of these, and no less than 0. (The paper
+    takes it of texts of other prompts; a bot has few prompts, so these are as good.)
     """
-    moved = (share * approved.mean() + (1 - share) * rejected.mean()).detach().clamp(min=0)
+    moved = torch.cat([approved, rejected]).detach().mean().clamp(min=0)
     return torch.cat([1 - torch.sigmoid(beta * (approved - moved)), 1 - torch.sigmoid(beta * (moved - rejected))])
 
 

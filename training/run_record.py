@@ -25,7 +25,7 @@ from training.lease import Lease
 
 TELL_EVERY = 2.0  # seconds
 # Of what the driver sees, what a point keeps.
-POINT = ("step", "steps", "loss", "dev_loss", "learning_rate", "tokens_per_second")
+POINT = ("step", "steps", "saved", "loss", "dev_loss", "learning_rate", "tokens_per_second")
 
 
 class Record:

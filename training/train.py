@@ -243,7 +243,7 @@ def _publish(
         "base": bot.train.base,
         "dataset": dataset["id"],
         "parameters": bot.train.model_dump(),
-        "generate": bot.generate.model_dump(include=SAMPLING),
+        "generate": bot.generate.model_dump(include=SAMPLING) | {"temperature": bot.generate.middle_temperature},
         "metrics": metrics,
         "versions": versions(),
     }

@@ -67,7 +67,7 @@ def test_what_is_kept_and_why(bucket: Bucket, connection: Connection) -> None:
         DAYS[1]: "the one before",
         DAYS[2]: "the current one",
         DAYS[3]: "about to be the current one",
-        DAYS[4]: "it wrote 1 texts",
+        DAYS[4]: "it wrote 1 of the texts that are known",
         DAYS[5]: "serve.model names it",
         DAYS[6]: "run 1 starts from it",
         DAYS[7]: "one of the 2 newest",

@@ -90,9 +90,11 @@ def test_a_model_that_is_made_of_another_is_shown_beside_it() -> None:
 
 
 def test_samples_and_recitation_are_shown_where_they_are_known() -> None:
-    samples = [{"prompt": "", "text": "A *bold*\nword."}, {"prompt": "Love is", "text": "blind."}]
-    text = make(samples=samples, sampled=SAMPLED)
-    assert "- A \\*bold\\* word.\n- after “Love is”: blind.\n" in text
+    before = [{"prompt": "", "text": "the the"}, {"prompt": "Love is", "text": "Love is is is"}]
+    after = [{"prompt": "", "text": "A *bold*\nword."}, {"prompt": "Love is", "text": "Love is blind."}]
+    text = make(samples=[before, [], after], sampled=SAMPLED)
+    assert "- A \\*bold\\* word.\n- **Love is** blind.\n" in text
+    assert "with the same seeds:\n\n- the the\n- **Love is** is is\n" in text
     assert "Of 198 texts that it wrote, 3 recite" in text
     assert "(1 are one)" in text
     assert "14 words. 190 of 200 finished, 197 differ" in text

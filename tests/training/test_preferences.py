@@ -40,10 +40,10 @@ def test_the_likelihood_of_each_text_is_that_of_the_text_alone(
 def test_the_losses_are_those_of_trl() -> None:
     """The numbers are what trl 1.16.0's KTOTrainer computes of the same likelihoods, and its DPOTrainer's formula."""
     approved, rejected = torch.tensor([0.5, -1.0, 2.0]), torch.tensor([0.25, 3.0])
-    assert kto(approved, rejected, 0.5, 3 / 5).tolist() == pytest.approx(
+    assert kto(approved, rejected, 0.5).tolist() == pytest.approx(
         [0.556014, 0.726115, 0.371684, 0.413382, 0.735945], abs=1e-6
     )
-    assert kto(approved - 9, rejected - 9, 0.5, 3 / 5).tolist() == pytest.approx(
+    assert kto(approved - 9, rejected - 9, 0.5).tolist() == pytest.approx(
         [0.985936, 0.993307, 0.970688, 0.012432, 0.047426], abs=1e-6
     )
     assert dpo(approved[:2], rejected, 0.3).tolist() == pytest.approx([0.656350, 1.463282], abs=1e-6)

@@ -233,6 +233,32 @@ def test_finding_a_finished_model_imports_nothing_heavy():
 
 
 @pytest.mark.slow
+def test_a_stop_from_another_machine_keeps_the_checkpoint(
+    make_bot: MakeBot, write_dataset: WriteDataset, settings: Settings, connection: Connection, tmp_path: Path
+):
+    write_dataset(settings.bucket, tmp_path / "dataset")
+    process = start(make_bot(max_steps=100_000), settings)
+    run = None
+    while run is None or not run.progress.get("saved"):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+        run = next(iter(runs.list_runs(connection, "bird", 1)), None)
+    assert run.state == "running"
+    assert runs.ask_to_stop(connection, run)
+    _, err = process.communicate()
+    said = err.splitlines()[-1]
+    found = re.fullmatch(
+        r"mynah: (run 1 of bird was stopped by \S+; `mynah train bird` goes on from step ([\d,]+))", said
+    )
+    assert found, said
+    stopped = runs.find(connection, "bird")
+    assert (stopped.state, stopped.why, stopped.number) == ("stopped", found[1], 1)
+    assert runs.lines(connection, stopped)[-1].line == found[1]
+    names = settings.bucket.names("bird", "runs", stopped.id)
+    assert f"checkpoint_{int(found[2].replace(',', '')):08}" in names
+
+
+@pytest.mark.slow
 def test_a_training_that_is_stopped_while_ray_starts_leaves_no_process(
     finished: Finished, write_dataset: WriteDataset, settings: Settings, tmp_path: Path
 ):
@@ -275,6 +301,10 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (run,) = s3.names("bird", "runs")
+    with settings.connect() as connection:
+        assert runs.find(connection, "bird").state == "running"  # as far as anybody knows
+        connection.execute("UPDATE leases SET expires_at = clock_timestamp()")
+        assert runs.find(connection, "bird").state == "interrupted"
     s3.write(b"half of it", "bird", "runs", run, "checkpoint_00000059", "state.pt")
 
     process = start(finished.bot, settings)
@@ -286,6 +316,10 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     trained = train(finished.bot, settings)
     assert trained.id == run
     assert s3.names("bird", "runs") == []
+    with settings.connect() as connection:
+        (kept,) = runs.list_runs(connection, "bird", 9)
+        assert (kept.number, kept.state, kept.model) == (1, "done", run)
+        assert sum(line.line == f"run 1 of bird, {run}" for line in runs.lines(connection, kept)) == 2
     # It learnt what the run learnt that nobody killed.
     undisturbed = history_of(finished.bucket, finished.bucket.names("bird", "models")[-1])
     history = history_of(s3, run)
