@@ -1,12 +1,12 @@
 """What the driver and the workers share. Ray's controller and the board's process import this, and no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from mynah.bot import Train
+from mynah.bot import Generate, Train
 from mynah.bucket import Bucket
 
 
@@ -26,6 +26,10 @@ class Job:
     """Threads of a worker; None on a GPU."""
     board: Any
     """The `Board` actor."""
+    generate: Generate = field(default_factory=Generate)
+    """How texts are sampled while the model learns."""
+    prompts: tuple[str, ...] = ()
+    """What they begin with, one for each."""
 
 
 @ray.remote(num_cpus=0)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from mynah.bot import Generate
 from training.blocks import begin_with_bos
+from training.samples import generation_config
 
 
 def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path, generate: Generate) -> None:
@@ -27,24 +28,10 @@ def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, fold
     transformers.logging.disable_progress_bar()
     begin_with_bos(tokenizer)
     model = model.eval().to("cpu")
-    model.generation_config = _generation_config(tokenizer, generate)
+    model.generation_config = generation_config(tokenizer, generate)
     model.save_pretrained(folder)
     _save_tokenizer(tokenizer, folder)
     _export_openvino(model, tokenizer, folder / "openvino")
-
-
-def _generation_config(tokenizer: PreTrainedTokenizerFast, generate: Generate) -> GenerationConfig:
-    return GenerationConfig(
-        do_sample=True,
-        max_new_tokens=generate.max_tokens,
-        temperature=generate.temperature,
-        top_p=generate.top_p,
-        top_k=generate.top_k,
-        repetition_penalty=generate.repetition_penalty,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
 
 
 def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -42,8 +42,11 @@ class Resources:
 
 
 @contextmanager
-def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
-    """Ray, up and quiet, while the block runs. Raises MynahError where it has too few GPUs for `workers`."""
+def ray_session(workers: int, python: str, phases: Phases) -> Iterator[Resources]:
+    """Ray, up and quiet, while the block runs. Raises MynahError where it has too few GPUs for `workers`.
+
+    `python` is what its processes on this machine are started with (see training.forkserver).
+    """
     warnings.filterwarnings("ignore", module="ray")
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address := os.environ.get("RAY_ADDRESS"):
@@ -63,7 +66,7 @@ def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
     _adopt_orphans()
     earlier = psutil.Process().children()
     try:
-        with timed(phases, "Ray's start"), _importing_trainer():
+        with timed(phases, "Ray's start"), _importing_trainer(), _python(python):
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -72,6 +75,7 @@ def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
                 _node_ip_address="127.0.0.1",
                 logging_level=logging.ERROR,
                 log_to_driver=False,
+                _system_config={"prestart_worker_first_driver": False},  # a fork is there at once
             )
         yield _share(workers, logs)
     except MynahError as error:
@@ -86,9 +90,19 @@ def ray_session(workers: int, phases: Phases) -> Iterator[Resources]:
 
 
 @contextmanager
+def _python(program: str) -> Iterator[None]:
+    """Have Ray start its workers with `program`."""
+    python, sys.executable = sys.executable, program
+    try:
+        yield
+    finally:
+        sys.executable = python
+
+
+@contextmanager
 def _importing_trainer() -> Iterator[None]:
     """Import what the driver needs of Ray Train while Ray's processes start: both take seconds."""
-    thread = threading.Thread(target=importlib.import_module, args=("ray.train.torch",))
+    thread = threading.Thread(target=importlib.import_module, args=("training.trainer",))
     thread.start()
     try:
         yield

