@@ -14,6 +14,7 @@
 #   make bench PART=playing          how light the Play page is, how soon known and new prompts are answered
 #   make bench PART=posting          how soon a text is posted, and how soon Postgres answers with 100,000 tweets
 #   make bench PART=sentiment        how well the sentiment of texts is told, beside VADER
+#   make bench PART=prefer           what three made curators like, before and after `mynah prefer`
 #   make storm N=1000 SERVICE=x      posters that are killed, while X (mastodon, bluesky; all three) is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
 
@@ -26,7 +27,7 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup listening datasets speaking seeds fleet playing sentiment
+BENCHES      = startup listening datasets speaking seeds fleet playing sentiment prefer
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE

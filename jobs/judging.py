@@ -117,7 +117,7 @@ def judge_answers(
 
 def prompts_to_try(bot: Bot) -> list[str]:
     """What a model is asked to go on from, to see that it does: of mined prompts, which belong to a dataset, none."""
-    return [""] if bot.generate.prompts == "mined" else bot.generate.prompts
+    return [bot.generate.cased(prompt) for prompt in bot.generate.listed()] or [""]
 
 
 def client_of(address: str, keys: Sequence[str]) -> httpx.Client:

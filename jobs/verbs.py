@@ -53,21 +53,41 @@ def train_on_kubernetes(
     show(submit.train(bot_name(bot), overrides, again, connect(namespace), user), as_json)
 
 
-@click.command(epilog="Example: mynah generate fortune --endpoint http://127.0.0.1:8080")
+@click.command(
+    epilog="Examples: mynah generate fortune --endpoint http://127.0.0.1:8080 · mynah generate fortune --good 100 · "
+    "mynah generate fortune --prompts prompts.txt --limit 500"
+)
 @click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
 @click.option("--wake", is_flag=True, help="Ask for a server that sleeps (serve.replicas 0), and wait for it.")
+@click.option("--prompts", "file", metavar="FILE", help="Prompts, one a line, instead of the bot file's.")
+@click.option("--good", type=click.IntRange(1), help="Go round the prompts until so many texts break no rule.")
+@click.option(
+    "--limit", type=click.IntRange(1), help="The most texts that are written; with --good, 50 times as many without it."
+)
 @verb
-def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str | None, wake: bool) -> None:
+def generate(
+    bot: str,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    endpoint: str | None,
+    wake: bool,
+    file: str | None,
+    good: int | None,
+    limit: int | None,
+) -> None:
     """Ask the served model for texts; judge and store them.
 
-    For a bot with `serve: {mode: none}`, a server is started for it, where no endpoint is named.
+    One that was cut off is gone on with by the next that asks for the same within 12 hours. For a bot with
+    `serve: {mode: none}`, a server is started for it, where no endpoint is named.
     """
-    from jobs.generate import generate
+    from jobs.generate import generate, read_prompts
     from mynah.database.wanted import wanted
     from mynah.endpoint import AWAKE_WITHIN
 
     loaded, settings = load(bot, overrides)
+    prompts = read_prompts(file, loaded.generate.samples) if file else None
     with ExitStack() as server:
+        server.enter_context(settings.alone(loaded.name, "generate"))
         if wake:
             server.enter_context(wanted(settings.connect, loaded.name, "generate"))
         if loaded.serve.mode == "none" and not (endpoint or settings.environment.get("MYNAH_ENDPOINT")):
@@ -75,7 +95,13 @@ def generate(bot: str, overrides: tuple[str, ...], as_json: bool, endpoint: str 
 
             endpoint = server.enter_context(serving(loaded.name))
         generated = generate(
-            loaded, settings, endpoint or settings.endpoint_of(loaded.name), AWAKE_WITHIN if wake else 0
+            loaded,
+            settings,
+            endpoint or settings.endpoint_of(loaded.name),
+            AWAKE_WITHIN if wake else 0,
+            prompts,
+            good,
+            limit,
         )
     show(generated, as_json)
 
@@ -337,6 +363,22 @@ def stop(bot: str, overrides: tuple[str, ...], as_json: bool, run: str | None) -
 
     loaded, settings = load(bot, overrides)
     show(stop(settings, loaded.name, run), as_json)
+
+
+@click.command(epilog="Example: mynah prune fortune --dry-run")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and why the rest stays; delete nothing.")
+@verb
+def prune(bot: str, overrides: tuple[str, ...], as_json: bool, dry_run: bool) -> None:
+    """Delete the models, datasets and checkpoints that nothing needs any more.
+
+    Kept are the train.keep_models newest, the best, the current one, the one before, those that serve.model names or
+    whose texts are known, what a training works with, and the datasets of all these.
+    """
+    from jobs.prune import prune
+
+    loaded, settings = load(bot, overrides)
+    with settings.connect() as connection:
+        show(prune(loaded, settings.bucket, connection, dry_run), as_json)
 
 
 @click.command(epilog="Example: mynah status fortune")

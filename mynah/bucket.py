@@ -8,7 +8,8 @@ Layout, below the bucket's address:
     <bot>/datasets/<id>/                       manifest dataset.json; train and dev texts, dataset.png,
                                                recitation.index (see mynah.recitation), sides.bin (training.sides)
     <bot>/runs/<id>/                           Ray Train's checkpoints
-    <bot>/models/<id>/                         manifest model.json
+    <bot>/models/<id>/                         manifest model.json; the model, README.md (its card), training.png,
+                                               history.jsonl (every step), runs/ (the same for TensorBoard)
     <bot>/evaluations/<id>/<current>.json      a model beside the one that was current (see mynah.evaluations)
     <bot>/promotion.json                       0.2.0's note of what a cluster served and refused; read once, kept
     <bot>/logs/<pod>.txt                       what a cluster's training said, before mynah.database.runs kept it
@@ -23,6 +24,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -47,6 +49,8 @@ class Bucket:
     """
 
     url: str
+    tries: int = 3
+    """How often S3 is asked that does not answer. The pauses between double: 13 tries take 100 s."""
 
     @cached_property
     def _filesystem_and_root(self) -> tuple[fs.FileSystem, str]:
@@ -59,9 +63,11 @@ class Bucket:
         if scheme == "s3" and root:
             endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
             region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-            return fs.S3FileSystem(endpoint_override=endpoint, region=region or "us-east-1"), root
+            retries = fs.AwsDefaultS3RetryStrategy(max_attempts=self.tries)
+            region = region or "us-east-1"
+            return fs.S3FileSystem(endpoint_override=endpoint, region=region, retry_strategy=retries), root
         if scheme == "gs" and root:
-            return fs.GcsFileSystem(), root
+            return fs.GcsFileSystem(), root  # which goes on for 15 minutes by itself
         raise UsageError(f"MYNAH_BUCKET={self.url}: write file:///path, s3://bucket/prefix or gs://bucket/prefix")
 
     @property
@@ -134,6 +140,12 @@ class Bucket:
             found = self.filesystem.get_file_info(selector)
         return sorted(info.base_name for info in found if not info.base_name.startswith("."))
 
+    def size(self, *parts: str) -> int:
+        """The bytes of all that is in a folder; 0 where there is none."""
+        with self._explained():
+            selector = fs.FileSelector(self.path(*parts), recursive=True, allow_not_found=True)
+            return sum(info.size or 0 for info in self.filesystem.get_file_info(selector))
+
     def publish(
         self,
         folder: Path,
@@ -152,11 +164,17 @@ class Bucket:
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
             check()
             name = file.relative_to(folder).as_posix()
-            files[name] = {"bytes": file.stat().st_size, "sha256": self._upload(file, bot, kind, id, name)}
+            files[name] = {"bytes": file.stat().st_size, "sha256": self.upload(file, bot, kind, id, name)}
         whole = {"id": id, "bot": bot, "created": utc_now(), **manifest, "files": files}
         check()
         self.write(json.dumps(whole, indent=1, ensure_ascii=False).encode(), bot, kind, id, MANIFESTS[kind])
         return whole
+
+    def unpublish(self, bot: str, kind: str, id: str) -> None:
+        """Delete a folder that was published: its manifest first, so that no part of it is ever taken for whole."""
+        with self._explained(), suppress(FileNotFoundError):
+            self.filesystem.delete_file(self.path(bot, kind, id, MANIFESTS[kind]))
+        self.delete(bot, kind, id)
 
     def manifest(self, bot: str, kind: str, id: str) -> dict[str, Any] | None:
         """The manifest of a folder, or None where there is none: the folder does not exist then."""
@@ -204,8 +222,8 @@ class Bucket:
         (folder / MANIFESTS[kind]).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
         return folder
 
-    def _upload(self, file: Path, *parts: str) -> str:
-        """Copy one local file into the bucket; returns its SHA-256 in hex."""
+    def upload(self, file: Path, *parts: str) -> str:
+        """Copy one local file into the bucket; returns its SHA-256 in hex. Half of it may be seen meanwhile."""
         path = self.path(*parts)
         with self._explained(), file.open("rb") as source:
             if self.is_local:

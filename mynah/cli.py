@@ -33,6 +33,7 @@ VERBS = {
     "evaluate": ("training.verbs:evaluate", "Measure a model's dev loss beside the current one's."),
     "promote": ("jobs.verbs:promote", "Judge a model, and make it the bot's current one."),
     "rollback": ("jobs.verbs:rollback", "Make the model before the current one again."),
+    "prune": ("jobs.verbs:prune", "Delete models, datasets and checkpoints that nothing needs."),
     "push": ("training.verbs:push", "Put a model up on the Hugging Face Hub, with its card."),
     "serve": ("serving.verbs:serve", "Serve the current model until stopped."),
     "play": ("serving.verbs:play", "Answer people's prompts with a bot's texts, over HTTP."),
@@ -123,6 +124,10 @@ def cli() -> None:
       MYNAH_DATA           the only folder whose files a source may read (any regular file)
       X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN, X_ACCESS_TOKEN_SECRET
                            the account to post to; without them, posts go to a local outbox file
+      MASTODON_ACCESS_TOKEN, MASTODON_SERVER
+                           the account on Mastodon to post to, and its server where the bot file names none
+      BLUESKY_APP_PASSWORD, BLUESKY_HANDLE
+                           the account on Bluesky to post to, and its name where the bot file has none
       X_BEARER_TOKEN       the app that reads accounts on X
       X_API_URL            another host for X's API, such as `mynah x-simulator`
       TELEGRAM_URL         another host for the pages of Telegram's channels (https://t.me)

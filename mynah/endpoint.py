@@ -1,6 +1,7 @@
 """The client of a model server: which model it serves, and texts from it."""
 
 import json
+import random
 import secrets
 import sys
 import time
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 ASK = 20  # samples per request, at most: what the server batches well
 TIMEOUT = httpx.Timeout(10, read=300)  # seconds
-SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}  # fields that a request has too
+SAMPLING = {
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "repetition_penalty",
+    "stop",
+}  # fields that a request has too
 EMPTY_ANSWERS = 3  # answers without a text, one after the other, until the endpoint is given up
 BUSY = (429, 503)  # statuses of a server that may say when to come back
 WAIT = 180.0  # seconds, all in all, for a server that is busy or still loads its model
@@ -84,13 +92,15 @@ def completions(
 
     Raises MynahError where the endpoint breaks off, errs, or goes on answering without a text.
     """
-    sampling = ask.model_dump(include=SAMPLING)
+    sampling = ask.model_dump(include=SAMPLING, exclude_none=True)
     missing, empty = ask.samples, 0
     while missing:
         # A seed per request, so that two requests of one prompt differ; drawn here where the bot file has none, so that
         # what was written can be written again.
         seed = secrets.randbelow(2**31) if ask.seed is None else ask.seed + ask.samples - missing
         asked = {**sampling, "n": min(missing, ASK)}
+        if isinstance(ask.temperature, tuple):  # by the seed, so that the request can be sent again
+            asked["temperature"] = round(random.Random(seed).uniform(*ask.temperature), 3)  # noqa: S311
         try:
             # In a list, since vLLM refuses an empty prompt that is not.
             body = {"model": name, "prompt": [prompt], "seed": seed, **asked}
@@ -110,7 +120,8 @@ def completions(
                 f"endpoint {client.base_url} answers {EMPTY_ANSWERS} times without a text: look at its log"
             )
         for text, reason in texts:
-            yield Completion(_storable(text), reason == "stop", seed, asked)
+            before, stop, _ = text.partition(ask.stop) if ask.stop else (text, "", "")  # not every server knows it
+            yield Completion(_storable(before), bool(stop) or reason == "stop", seed, asked)
         missing -= len(texts)
 
 
@@ -121,7 +132,7 @@ def stream(
 
     Closing the iterator ends them at the server. Raises MynahError as `completions` does.
     """
-    sampling = ask.model_dump(include=SAMPLING | {"seed"})
+    sampling = ask.model_dump(include=SAMPLING | {"seed"}, exclude={"stop"} if ask.stop is None else None)
     body = {"model": name, "prompt": [prompt], "n": ask.samples, "stream": True, **sampling}
     patience = _Patience(client, WAIT, asleep)
     while True:

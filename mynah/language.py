@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 UNSURE = 0.3  # below this probability, a short text could as well be in another language
 
 
-def probability(text: str, languages: frozenset[str]) -> float:
-    """How likely `text` is in one of `languages`, ISO 639 codes, in 0..1. Raises UsageError where one is not known."""
+def probability(text: str, languages: frozenset[str], key: str = "clean.languages") -> float:
+    """How likely `text` is in one of `languages`, ISO 639 codes, in 0..1.
+
+    Raises UsageError where one is not known; `key` is where it stands.
+    """
     identifier = _identifier()
     if unknown := languages.difference(identifier.labels):
         raise UsageError(
-            f"clean.languages: {', '.join(sorted(unknown))} cannot be told from other languages; "
+            f"{key}: {', '.join(sorted(unknown))} cannot be told from other languages; "
             f"known: {', '.join(sorted(identifier.labels))}"
         )
     return sum(float(share) for language, share in identifier.rank(text) if language in languages)

@@ -61,7 +61,7 @@ def prompts_of(bot: Bot, bucket: Bucket, model: str) -> list[str]:
     Raises MynahError where that dataset has none.
     """
     if bot.generate.prompts != "mined":
-        return bot.generate.prompts
+        return bot.generate.listed()
     dataset = dataset_of(bucket, bot.name, model)
     mined: list[str] = (dataset or {}).get("prompts", [])[: bot.generate.mined_prompts]
     if not mined:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-PATIENCE = 30.0  # seconds that a screen may take to show something
+PATIENCE = 120.0  # seconds that a screen may take to show something
 
 
 class Terminal:

@@ -26,6 +26,7 @@ VERBS = (
         "stop",
         "compare",
         "push",
+        "prune",
         "serve",
         "generate",
         "curate",

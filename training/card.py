@@ -7,16 +7,19 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub import EvalResult, ModelCardData
 
+from mynah.bot import Bot
 from mynah.progress import duration
 from mynah.sampled import SPAN, Sampled
+from mynah.settings import Settings
 from training.base_model import SMOLLM2, base_folder
+from training.train import NOT_LEARNT, PLOT
 
 FILE = "README.md"
 SHARE = 0.1  # of the texts, from which on a language is named
 UPSTREAM = {SMOLLM2: "HuggingFaceTB/SmolLM2-135M-Instruct"}  # the Hub's names of bases that have names of ours
 LICENCES = {SMOLLM2: "apache-2.0"}
 # Of the train section, what changes nothing in the model or stands elsewhere.
-ELSEWHERE = {"base", "price_per_hour"}
+ELSEWHERE = {"base", *NOT_LEARNT}
 
 
 def card(
@@ -25,17 +28,37 @@ def card(
     *,
     description: str,
     licence: str | None,
-    samples: Sequence[dict[str, Any]] = (),
+    samples: Sequence[Sequence[dict[str, Any]]] = (),
     sampled: Sampled | None = None,
     plot: str | None = None,
 ) -> str:
     """The card of the model that `manifest` describes; `dataset` is the manifest of what it learnt from, None: gone.
 
-    `licence`: the base's. `samples`: texts it wrote, each with prompt and text. `sampled`: what was found of more
-    of them, where it was judged already. `plot`: a picture in its folder.
+    `licence`: the base's. `samples`: what it wrote, with prompt and text, each time that it was asked while it learnt,
+    the untuned model first. `sampled`: what was found of more texts, where it was judged already. `plot`: a picture in
+    its folder.
     """
     body = "\n".join(_body(manifest, dataset, description, licence, samples, sampled, plot))
     return f"---\n{_data(manifest, dataset, licence).to_yaml()}\n---\n\n{body}"
+
+
+def card_of(
+    manifest: dict[str, Any],
+    bot: Bot,
+    settings: Settings,
+    history: Sequence[dict[str, Any]],
+    sampled: Sampled | None = None,
+) -> str:
+    """The card of a model of `bot`, from what else is known of it here; `history` is its run's."""
+    return card(
+        manifest,
+        settings.bucket.manifest(bot.name, "datasets", manifest["dataset"]),
+        description=bot.description,
+        licence=licence_of(manifest["base"], settings.home / "models"),
+        samples=[row["samples"] for row in history if row.get("samples")],
+        sampled=sampled,
+        plot=PLOT,
+    )
 
 
 def licence_of(base: str, cache: Path) -> str | None:
@@ -64,7 +87,7 @@ def _data(manifest: dict[str, Any], dataset: dict[str, Any] | None, licence: str
             metric_value=value,
         )
         for metric, value in (
-            ("perplexity", metrics["dev_perplexity"]),
+            ("perplexity", metrics.get("dev_perplexity")),
             ("nats_per_character", metrics.get("dev_nats_per_character")),
         )
         if value is not None
@@ -95,7 +118,7 @@ def _body(
     dataset: dict[str, Any] | None,
     description: str,
     licence: str | None,
-    samples: Sequence[dict[str, Any]],
+    samples: Sequence[Sequence[dict[str, Any]]],
     sampled: Sampled | None,
     plot: str | None,
 ) -> Iterator[str]:
@@ -109,7 +132,9 @@ def _body(
     yield "## Where it comes from\n"
     yield f"- Base model: {base}; its licence: {licence or 'not known'}"
     yield f"- Texts: dataset {manifest['dataset']}"
-    yield f"- Model: {manifest['id']}"
+    yield f"- Model: {manifest['id']}" + (
+        f", made of {manifest['parent']} by `mynah {manifest['method']}`" if "parent" in manifest else ""
+    )
     yield f"- Made with: {', '.join(f'{name} {number}' for name, number in manifest['versions'].items())}\n"
     if dataset:
         yield from _lineage(dataset)
@@ -153,31 +178,47 @@ def _lineage(dataset: dict[str, Any]) -> Iterator[str]:
 
 
 def _figures(m: dict[str, Any]) -> Iterator[str]:
-    rows = [
-        (name, f"{m[f'{key}_untuned']:.{digits}f}", f"{m[key]:.{digits}f}")
-        for name, key, digits in (
-            ("loss, nats per token", "dev_loss", 3),
-            ("perplexity", "dev_perplexity", 1),
-            ("nats per character", "dev_nats_per_character", 3),
-        )
-        if m.get(key) is not None
-    ]
+    rows = []
+    for name, key, digits in (
+        ("loss, nats per token", "dev_loss", 3),
+        ("perplexity", "dev_perplexity", 1),
+        ("nats per character", "dev_nats_per_character", 3),
+    ):
+        figures = [m.get(f"{key}_untuned"), m.get(f"{key}_before"), m.get(key)]
+        if figures[-1] is not None:
+            rows.append((name, *("" if figure is None else f"{figure:.{digits}f}" for figure in figures)))
     if rows:
-        yield from _table(("on the dev texts", "untuned", "tuned"), rows)
-    facts = [f"{m['steps']:,} steps, {m['train_tokens']:,} tokens, {m['tokens_per_second']:,.0f} tokens/s"]
+        made_of_another = any(row[2] for row in rows)
+        head = ("on the dev texts", "untuned", "the model it is made of", "this model")
+        kept = [0, 1, 2, 3] if made_of_another else [0, 1, 3]
+        yield from _table([head[column] for column in kept], [[row[column] for column in kept] for row in rows])
+    facts = [f"{m['steps']:,} steps"]
+    if m.get("train_tokens"):
+        facts.append(f"{m['train_tokens']:,} tokens, {m['tokens_per_second']:,.0f} tokens/s")
     if m.get("worked_seconds"):
         facts.append(f"{duration(m['worked_seconds'])} in all")
     if m.get("peak_memory_bytes"):
         facts.append(f"{m['peak_memory_bytes'] / 1e9:,.1f} GB of memory at its peak")
     if m.get("cost_usd") is not None:
         facts.append(f"${m['cost_usd']:,.2f}")
-    yield f"{'; '.join(facts)}; computed in {m['precision']}.\n"
+    if m.get("precision"):
+        facts.append(f"computed in {m['precision']}")
+    yield f"{'; '.join(facts)}.\n"
 
 
-def _samples(samples: Sequence[dict[str, Any]]) -> Iterator[str]:
-    for sample in samples:
-        begin = f"after “{_inline(sample['prompt'])}”: " if sample.get("prompt") else ""
-        yield f"- {begin}{_inline(sample['text'])}"
+def _samples(samples: Sequence[Sequence[dict[str, Any]]]) -> Iterator[str]:
+    yield from _list(samples[-1])
+    if len(samples) > 1:
+        yield "Before it was tuned, asked the same with the same seeds:\n"
+        yield from _list(samples[0])
+
+
+def _list(texts: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line per text, what was asked in bold."""
+    for each in texts:
+        prompt, text = each["prompt"].strip(), each["text"].strip()
+        bold = f"**{_inline(prompt)}** " if prompt and text.startswith(prompt) else ""
+        yield f"- {bold}{_inline(text.removeprefix(prompt) if bold else text)}"
     yield ""
 
 

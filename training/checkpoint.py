@@ -4,7 +4,11 @@ The last one is the finished model: a Hugging Face folder beside the state, so t
 """
 
 import json
+import os
+import shutil
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +17,7 @@ from pyarrow import fs
 from ray.train import Checkpoint, CheckpointUploadMode
 
 from mynah.bucket import Bucket
+from mynah.errors import MynahError
 from training.lora import save_whole
 from training.progress_board import Job
 
@@ -23,44 +28,111 @@ STATE = "state.pt"
 SNAPSHOT = "checkpoint_manager_snapshot.json"  # Ray Train's record of a run's whole checkpoints
 
 
-def save(
-    job: Job,
-    state: dict[str, Any],
-    rank: int,
-    finished: "tuple[PreTrainedModel, PreTrainedTokenizerFast] | None" = None,
-) -> None:
-    """Write the checkpoint straight into the bucket, then report it: Ray's record knows only whole ones.
+class Saver:
+    """Writes checkpoints while the next step is computed: on CPUs from the tensors themselves, without a copy.
 
-    `finished` are the model and the tokenizer, after the last step.
+    They may change again only after `wait`: before the optimizer's next step, which is what changes them.
     """
+
+    def __init__(self, job: Job, rank: int, on_cpu: bool) -> None:
+        self.job, self.rank, self.on_cpu = job, rank, on_cpu
+        self.read: threading.Event | None = None
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Begin to write `state`; every worker calls this. Ray's record will know it when it is whole."""
+        import torch
+
+        step = state["step"]
+        if self.rank:
+            _report(self.job, step, None)
+            return
+        copy = torch.utils._pytree.tree_map_only(torch.Tensor, lambda tensor: tensor.cpu(), state)
+        tensors = [copy]  # emptied once they are read: they are three times the model's size
+        read = threading.Event()
+        del state, copy
+
+        def fill(folder: Path) -> None:
+            try:
+                torch.save(tensors.pop(), folder / STATE)
+            finally:
+                read.set()
+
+        _report(self.job, step, fill)
+        self.read = read if self.on_cpu else None
+
+    def wait(self) -> None:
+        """Return when what is being saved may change."""
+        if self.read:
+            self.read.wait()
+            self.read = None
+
+
+def save_finished(
+    job: Job, state: dict[str, Any], rank: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast"
+) -> None:
+    """Write the checkpoint after the last step: `state` without tensors, the model and the tokenizer."""
     import torch
     from transformers import GenerationConfig
 
-    name = f"checkpoint_{state['step']:08d}"
-    checkpoint = None
-    if rank == 0:
-        filesystem, path = job.bucket.filesystem, job.bucket.path(job.bot, "runs", job.run, name)
-        filesystem.create_dir(path)
-        if finished:
-            # Some bases' own cannot be saved, and publishing writes the bot's.
-            finished[0].generation_config = GenerationConfig()
-        with tempfile.TemporaryDirectory() as folder:
-            if finished:
-                model, tokenizer = finished
-                save_whole(model, Path(path if job.bucket.is_local else folder))
-                tokenizer.save_pretrained(path if job.bucket.is_local else folder)
-            if not job.bucket.is_local:
-                local = fs.LocalFileSystem()
-                fs.copy_files(folder, path, source_filesystem=local, destination_filesystem=filesystem)
-        with filesystem.open_output_stream(f"{path}/{STATE}") as stream:
-            torch.save(state, stream)
-        checkpoint = Checkpoint(path, filesystem)
+    def fill(folder: Path) -> None:
+        # Some bases' own cannot be saved, and publishing writes the bot's.
+        model.generation_config = GenerationConfig()
+        save_whole(model, folder)
+        tokenizer.save_pretrained(folder)
+        torch.save(state, folder / STATE)
+
+    _report(job, state["step"], None if rank else fill)
+
+
+def name_of(step: int) -> str:
+    """The folder of a step's checkpoint."""
+    return f"checkpoint_{step:08d}"
+
+
+def _report(job: Job, step: int, fill: Callable[[Path], None] | None) -> None:
+    """Have Ray Train write the checkpoint in a thread, as `fill` fills its folder, and record it after that."""
+    name = name_of(step)
+
+    def upload(checkpoint: Checkpoint, name: str) -> Checkpoint:
+        assert fill  # noqa: S101 — only rank 0 has a checkpoint
+        _write(job, step, fill)
+        return checkpoint
+
     ray.train.report(
-        {"step": state["step"]},
-        checkpoint=checkpoint,
+        {"step": step},
+        checkpoint=Checkpoint(job.bucket.path(job.bot, "runs", job.run, name), job.bucket.filesystem) if fill else None,
         checkpoint_dir_name=name,
-        checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
+        checkpoint_upload_mode=CheckpointUploadMode.ASYNC,
+        checkpoint_upload_fn=upload,
+        delete_local_checkpoint_after_upload=False,
     )
+
+
+def _write(job: Job, step: int, fill: Callable[[Path], None]) -> None:
+    """Write a checkpoint whose folder is filled by `fill`. In a local bucket, half of it is never seen."""
+    bucket, name = job.bucket, name_of(step)
+    if bucket.is_local:
+        folder = Path(bucket.path(job.bot, "runs", job.run, name))
+        partial = folder.with_name(f".{name}")
+        for left in (partial, folder):  # by a worker that was killed, or whose checkpoint was never recorded
+            shutil.rmtree(left, ignore_errors=True)
+        partial.mkdir(parents=True)
+        fill(partial)
+        for file in partial.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        partial.rename(folder)
+        return
+    with tempfile.TemporaryDirectory() as path:
+        fill(Path(path))
+        try:
+            for file in Path(path).iterdir():
+                bucket.upload(file, job.bot, "runs", job.run, name, file.name)
+        except MynahError as error:
+            raise MynahError(
+                f"training {job.bot} stopped, as the checkpoint of step {step:,} could not be written: {error}; `mynah"
+                f" train {job.bot}` goes on from the one before it"
+            ) from error
 
 
 def load() -> dict[str, Any]:

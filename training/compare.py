@@ -89,7 +89,7 @@ def _figures(found: list[Run]) -> dict[str, list[Any]]:
         "dev loss": [facts.get("dev_loss") for facts in now],
         "nats per character": [facts.get("dev_nats_per_character") for facts in now],
         "tokens/s": [facts.get("tokens_per_second") for facts in now],
-        "seconds": [run.seconds for run in found],
+        "time": [run.seconds for run in found],
         "cost, $": [facts.get("cost_usd") for facts in now],
     }
 
@@ -107,7 +107,7 @@ def _keys(bucket: Bucket, found: list[Run]) -> dict[str, list[Any]]:
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return "-"
-    if name == "seconds":
+    if name == "time":
         return duration(value)
     if name == "tokens/s":
         return f"{value:,.0f}"

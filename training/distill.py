@@ -72,7 +72,7 @@ def _learn(
     orders = np.random.default_rng(bot.train.seed)
     order = np.concatenate([orders.permutation(len(rows)) for _ in range(math.ceil(keys.epochs) + 1)])
     history: list[dict[str, Any]] = []
-    begin = time.monotonic()
+    begin, tokens = time.monotonic(), 0
     student.train()
     with progress("learning from the current model", steps) as advance:
         for step in range(steps):
@@ -104,10 +104,12 @@ def _learn(
                 )
             optimizer.step()
             optimizer.zero_grad()
+            tokens += len(said.targets)
             row = {
                 "step": step + 1,
                 "loss": language.item(),
                 "apart": apart.item(),
+                "tokens": tokens,
                 "learning_rate": rate,
                 "seconds": time.monotonic() - begin,
             }
@@ -121,8 +123,8 @@ def _learn(
     figures = {
         "weights_before": weights[0],
         "weights": weights[1],
-        "tokens_per_second_before": round(speeds[0], 1),
-        "tokens_per_second": round(speeds[1], 1),
+        "writes_per_second_before": round(speeds[0], 1),
+        "writes_per_second": round(speeds[1], 1),  # tokens, as _speeds measures
         "said": [
             f"{layers[0]} → {layers[1]} layers, {weights[0] / 1e6:,.1f} → {weights[1] / 1e6:,.1f} million weights",
             f"{speeds[0]:,.1f} → {speeds[1]:,.1f} tokens/s ({speeds[1] / speeds[0]:.2f} times), one text at a time, "

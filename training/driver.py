@@ -1,21 +1,20 @@
 """Has Ray Train run the loop (training.worker), shows how far it has come, and says why it failed."""
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mynah.bot import Bot
 from mynah.bucket import Bucket
-from mynah.errors import MynahError, Stopped
+from mynah.errors import Stopped
 from mynah.progress import progress
 from training import losses
 from training.phases import Phases, timed
-from training.ray_session import Resources, ray_session  # before ray itself, which reads its environment once
+from training.ray_session import ray_session  # before ray itself, which reads its environment once
 from training.samples import sample_prompts
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from ray.train.torch import TorchTrainer
 
 POLL_EVERY = 0.3  # seconds between two looks at the board
-RETRIES = 3  # of a failed worker, on a cluster; from the last checkpoint
+TRIES = 13  # to reach S3: a checkpoint waits for it for 100 s
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Task:
 def fit(
     task: Task,
     folder: Path,
+    python: str,
     phases: Phases,
     check: Callable[[], None],
     seen: Callable[[dict[str, Any]], None],
@@ -50,29 +50,32 @@ def fit(
 ) -> dict[str, Any]:
     """Train, or go on with the run from its last whole checkpoint.
 
-    `check` is called all the time; what it raises ends the training. `seen` is told what the board shows. `meanwhile`
-    is called once, in a thread, as soon as the workers start. Returns what `training.worker.work` returns, and as
+    `python` is what Ray starts its processes on this machine with. `check` is called all the time; what it raises ends
+    the training. `seen` is told what the board shows. `meanwhile` is called once, in a thread, after the first step:
+    until then, all cores have enough to do. Returns what `training.worker.work` returns, and as
     "folder" where the final model lies, a Hugging Face folder: `folder`, or the bucket's own.
     Raises MynahError with the root cause in one line, OSError where a disk is full or read-only; Stopped, and says
     where the run goes on from, where a person stopped it.
     """
     settings = task.bot.train
-    bucket = task.bucket
+    bucket = replace(task.bucket, tries=TRIES)
     if bucket.is_local:  # workers do not run in the folder that this process runs in
         bucket = Bucket(bucket.path())
     if Path(settings.base).exists():
         settings = settings.model_copy(update={"base": str(Path(settings.base).absolute())})
-    with ray_session(settings.workers, phases) as resources:
+    with ray_session(settings, python, phases) as resources:
         import ray
 
         from training import checkpoint
+        from training.failures import root_cause
         from training.progress_board import Board, Job
+        from training.trainer import make_trainer
 
         check()
         checkpoint.mend(bucket, task.bot.name, task.run)
         each = f"{resources.threads} thread{'s' * (resources.threads > 1)}" if resources.threads else "a GPU"
-        _say(f"starting {settings.workers} worker{'s' * (settings.workers > 1)}, {each} each")
-        board = Board.remote()  # type: ignore[attr-defined]
+        _say(f"starting {resources.workers} worker{'s' * (resources.workers > 1)}, {each} each")
+        board = Board.options(max_restarts=-1, max_task_retries=-1).remote()  # type: ignore[attr-defined]
         job = Job(
             bot=task.bot.name,
             dataset=task.dataset,
@@ -89,7 +92,7 @@ def fit(
         background = threading.Thread(target=meanwhile)
         begin = time.monotonic()
         try:
-            result = _watch(_trainer(job, resources), job, check, seen, background)
+            result = _watch(make_trainer(job, resources), job, check, seen, background, begin - sum(phases.values()))
         except (ray.train.TrainingFailedError, ray.exceptions.RayError) as error:
             raise root_cause(error, task.bot.name, resources.logs) from error
         finally:
@@ -105,50 +108,15 @@ def fit(
             return {**outcome, "folder": Path(checkpoint.fetch(result.checkpoint, str(folder)))}
 
 
-def _trainer(job: Any, resources: Resources) -> "TorchTrainer":
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-    from ray.train.v2.api.config import LoggingConfig
-
-    from training.worker import work
-
-    # Each of them is a process that takes seconds to start. No dataset of Ray's is used; and on a machine's own Ray,
-    # which ends with this process, nothing is left to clean up.
-    unneeded = {"DatasetsCallback"} | (set() if "RAY_ADDRESS" in os.environ else {"PlacementGroupCleanerCallback"})
-
-    class Trainer(TorchTrainer):
-        def _create_default_callbacks(self) -> list[Any]:
-            callbacks: list[Any] = super()._create_default_callbacks()  # type: ignore[misc]
-            return [callback for callback in callbacks if type(callback).__name__ not in unneeded]
-
-    on_cpu = {"CPU": resources.cores}
-    return Trainer(
-        work,  # type: ignore[arg-type]  # what it returns is the result's return_value
-        train_loop_config={"job": job},
-        scaling_config=ScalingConfig(
-            num_workers=job.train.workers,
-            use_gpu=resources.gpu,
-            resources_per_worker=None if resources.gpu else on_cpu,
-        ),
-        run_config=RunConfig(  # type: ignore[call-arg]  # of the second version, which is used
-            name=job.run,
-            storage_path=job.bucket.path(job.bot, "runs"),
-            storage_filesystem=job.bucket.filesystem,
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
-            failure_config=FailureConfig(max_failures=RETRIES if "RAY_ADDRESS" in os.environ else 0),
-            logging_config=LoggingConfig(log_level="ERROR"),
-        ),
-    )
-
-
 def _watch(
     trainer: "TorchTrainer",
     job: Any,
     check: Callable[[], None],
     seen: Callable[[dict[str, Any]], None],
     background: threading.Thread,
+    begun: float,
 ) -> "ray.train.Result":
-    """Run `trainer` in a thread (so that Ctrl-C stays ours) and show how far it has come."""
+    """Run `trainer` in a thread (so that Ctrl-C stays ours) and show how far it has come since `begun`."""
     import ray
 
     outcome: dict[str, Any] = {}
@@ -161,13 +129,12 @@ def _watch(
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    background.start()
     row: dict[str, Any] = {}
 
     def look() -> dict[str, Any]:
         thread.join(POLL_EVERY)
         check()
-        read: dict[str, Any] = ray.get(job.board.read.remote())
+        read: dict[str, Any] = {**row, **ray.get(job.board.read.remote())}
         seen(read)
         return read
 
@@ -176,7 +143,8 @@ def _watch(
             row = look()
         if "steps" in row:
             _say(
-                f"training {job.bot}: {row['steps']:,} steps, {row['tokens']:,} tokens in {row['rows']:,} rows"
+                f"training {job.bot}: {row['steps']:,} steps, {row['tokens']:,} tokens in {row['rows']:,} rows,"
+                f" ready after {time.monotonic() - begun:.1f} s"
                 + (f", going on from step {row['step']:,}" if row["step"] else "")
             )
             if row["precision"] != job.train.precision:
@@ -190,6 +158,10 @@ def _watch(
                         if written["step"] > told:
                             told = written["step"]
                             _say("\n".join(losses.samples(written)))
+                    if row.get("deaths", 0) > last.get("deaths", 0):
+                        _say(f"a worker died: another goes on from {_place(row)}")
+                    if "loss" in row and not background.ident:
+                        background.start()
                     if row != last:
                         advance(row["step"], _note(row))
                     if ended:
@@ -203,6 +175,10 @@ def _watch(
     return result
 
 
+def _place(row: dict[str, Any]) -> str:
+    return f"the checkpoint of step {row['saved']:,}" if row.get("saved") else "the beginning"
+
+
 def _note(row: dict[str, Any]) -> str:
     parts = []
     if "loss" in row:
@@ -211,27 +187,6 @@ def _note(row: dict[str, Any]) -> str:
     if "tokens_per_second" in row:
         parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
     return " · ".join(parts)
-
-
-def root_cause(error: Exception, bot: str, logs: str) -> Exception:
-    """Why training failed, in one line: an exception of ours or of the disk before what followed from it."""
-    import ray
-
-    failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
-    causes = [getattr(failure, "_base_exc", failure) for _, failure in sorted(failures.items())]
-    for kind in (MynahError, OSError):
-        for cause in causes:
-            if isinstance(cause, kind) and not isinstance(cause, ConnectionError):
-                return cause
-    # When one worker dies, the others fail on its silence.
-    causes.sort(key=lambda cause: "gloo" in str(cause).lower() or "nccl" in str(cause).lower())
-    cause = causes[0]
-    what = next((line.strip() for line in str(cause).splitlines() if line.strip()), "no message")
-    if isinstance(cause, ray.exceptions.RayActorError):
-        what = "a worker was killed, as happens when memory runs out (lower train.batch_size)"
-    elif not isinstance(cause, ray.exceptions.RayError):
-        what = f"{type(cause).__name__}: {what}"
-    return MynahError(f"training {bot} failed: {what}; the next call goes on from the last checkpoint; logs: {logs}")
 
 
 def _say(line: str) -> None:

@@ -147,7 +147,7 @@ def _learn(
     pairs, language = shuffled(list(zip(rows["better"], rows["worse"], strict=True))), shuffled(texts)
     optimizer = torch.optim.AdamW(model.parameters(), lr=keys.learning_rate, weight_decay=0.0, fused=True)
     history = []
-    begin = time.monotonic()
+    begin, tokens = time.monotonic(), 0
     with progress(f"learning from {taste}", steps) as advance:
         for step in range(steps):
             record.check()
@@ -155,13 +155,17 @@ def _learn(
             rate = keys.learning_rate * ((step + 1) / warm if step < warm else (steps - step) / (steps - warm))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            losses = []
+            losses, means = [], {}
+            learnt: list[Row] = []
             if judged:
                 batch = [next(approved) for _ in range(half)] + [next(rejected) for _ in range(half)]
+                learnt += [row for row, _ in batch]
                 change = moved(batch, nats([row for row, _ in batch]))
+                means = {"approved": change[:half].mean().item(), "rejected": change[half:].mean().item()}
                 losses.append(kto(change[:half], change[half:], keys.beta))
             if edits:
                 better, worse = zip(*(next(pairs) for _ in range(edits)), strict=True)
+                learnt += [row for row, _ in (*better, *worse)]
                 change = moved([*better, *worse], nats([row for row, _ in (*better, *worse)]))
                 losses.append(dpo(change[:edits], change[edits:], keys.beta))
             loss = torch.cat(losses).mean()
@@ -170,6 +174,7 @@ def _learn(
                 sample = rows_of(tokenizer, [next(language) for _ in range(half)], MOST)
                 per_token = -nats(sample).sum() / sum(len(row.tokens) - 1 for row in sample)
                 language_loss = per_token.item()
+                learnt += sample
                 total = loss + keys.language_weight * per_token
             total.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
@@ -180,10 +185,13 @@ def _learn(
                 )
             optimizer.step()
             optimizer.zero_grad()
+            tokens += sum(len(row.tokens) - row.given for row in learnt)
             row = {
                 "step": step + 1,
                 "loss": language_loss,
                 "preference_loss": loss.item(),
+                **means,
+                "tokens": tokens,
                 "learning_rate": rate,
                 "seconds": time.monotonic() - begin,
             }

@@ -12,14 +12,12 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.errors import HfHubHTTPError
 
 from mynah.bot import Bot
-from mynah.bucket import Bucket
 from mynah.database import served
 from mynah.errors import MynahError, UsageError
 from mynah.sampled import samples_of
 from mynah.settings import Settings
 from training import card
 from training.compare import history_of
-from training.train import PLOT
 
 PLACE = re.compile(r"hf://([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)")
 TOKEN = "set HF_TOKEN to a token that may write there: https://huggingface.co/settings/tokens"  # noqa: S105
@@ -58,7 +56,9 @@ def push(bot: Bot, settings: Settings, place: str, model: str | None, public: bo
     repository, bucket = found[1], settings.bucket
     manifest = _manifest(bot, settings, model)
     id = manifest["id"]
-    text = _card(bot, settings, manifest).replace("OWNER/NAME", repository)
+    history = history_of(bucket, bot.name, id)
+    text = card.card_of(manifest, bot, settings, history, samples_of(bucket, bot.name, id))
+    text = text.replace("OWNER/NAME", repository)
     files = sorted({*manifest["files"], card.FILE})
     size = sum(facts["bytes"] for name, facts in manifest["files"].items() if name != card.FILE) + len(text.encode())
     if dry_run:
@@ -100,18 +100,3 @@ def _manifest(bot: Bot, settings: Settings, model: str | None) -> dict[str, Any]
     if manifest is None:
         raise MynahError(f"{settings.bucket.address(bot.name, 'models', model)} has no model.json: no such model")
     return manifest
-
-
-def _card(bot: Bot, settings: Settings, manifest: dict[str, Any]) -> str:
-    """The model's card, with what was found of it since it was made."""
-    bucket: Bucket = settings.bucket
-    samples = [row["samples"] for row in history_of(bucket, bot.name, manifest["id"]) if row.get("samples")]
-    return card.card(
-        manifest,
-        bucket.manifest(bot.name, "datasets", manifest["dataset"]),
-        description=bot.description,
-        licence=card.licence_of(manifest["base"], settings.home / "models"),
-        samples=samples[-1] if samples else (),
-        sampled=samples_of(bucket, bot.name, manifest["id"]),
-        plot=PLOT if PLOT in manifest["files"] else None,
-    )

@@ -25,7 +25,7 @@ from training.lease import Lease
 
 TELL_EVERY = 2.0  # seconds
 # Of what the driver sees, what a point keeps.
-POINT = ("step", "steps", "loss", "dev_loss", "learning_rate", "tokens_per_second")
+POINT = ("step", "steps", "saved", "loss", "dev_loss", "learning_rate", "tokens_per_second")
 
 
 class Record:
@@ -101,9 +101,13 @@ class Record:
             self._stopped_by = asked or self._stopped_by
             return True
 
-    def done(self, metrics: dict[str, Any], samples: Sequence[Any] = ()) -> None:
-        """The model is published. Raises MynahError or psycopg.Error: then the next `mynah train` writes it down."""
+    def done(self, metrics: dict[str, Any], history: Sequence[dict[str, Any]] = ()) -> None:
+        """The model is published; the samples of its history are kept, with their steps.
+
+        Raises MynahError or psycopg.Error where Postgres is away: then the next training writes it down.
+        """
         self.tell()
+        samples = [{"step": row["step"], "samples": row["samples"]} for row in history if row.get("samples")]
         with self.settings.connect() as connection:
             runs.end(connection, self.run, "done", metrics=metrics, samples=samples)
 

@@ -54,7 +54,7 @@ def generation_config(tokenizer: "PreTrainedTokenizerFast", generate: Generate) 
     return GenerationConfig(
         do_sample=True,
         max_new_tokens=generate.max_tokens,
-        temperature=generate.temperature,
+        temperature=generate.middle_temperature,
         top_p=generate.top_p,
         top_k=generate.top_k,
         repetition_penalty=generate.repetition_penalty,

@@ -29,7 +29,7 @@ VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Keys of the train section that change nothing in the model.
-NOT_LEARNT = {"price_per_hour", "samples", "sample_every"}
+NOT_LEARNT = {"price_per_hour", "samples", "sample_every", "keep_models"}
 # Of the generate section, what the published model folder holds as its defaults.
 SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}
 
@@ -153,23 +153,28 @@ def _train(bot: Bot, settings: Settings, dataset: dict[str, Any], lease: Lease) 
 
 def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str, Any], current: str | None) -> Trained:
     """Train and publish the model of this run; `current` is the one that it is compared with."""
-    # Heavy imports: a model that is there already is found without them.
-    from training import driver
-    from training.base_model import earlier
-
     bucket, home, id = settings.bucket, settings.home, record.run.id
     begin = time.monotonic()
     phases: Phases = {}
     cache = home / "models"
     _say(f"run {record.run.number} of {bot.name}, {id}")
-    with timed(phases, "preparation"):
-        base = earlier(bot.train.base, bot.name, settings)
-        bot = bot.model_copy(update={"train": bot.train.model_copy(update={"base": base})})
-        _check_size(bot, dataset, bucket, cache)
-    with tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path:
+    # Heavy imports, here and below: a model that is there already is found without them.
+    from training.base_model import earlier
+    from training.forkserver import forkserver
+
+    base = earlier(bot.train.base, bot.name, settings)
+    bot = bot.model_copy(update={"train": bot.train.model_copy(update={"base": base})})
+    with (
+        forkserver(base, cache) as python,
+        tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path,
+    ):
+        with timed(phases, "preparation"):
+            _check_size(bot, dataset, bucket, cache)
+        with timed(phases, "imports"):
+            from training import driver
         task = driver.Task(bot, dataset["id"], id, current, bucket, cache)
         checkpoint = Path(path, "checkpoint")
-        outcome = driver.fit(task, checkpoint, phases, record.check, record.seen, _import_publish)
+        outcome = driver.fit(task, checkpoint, python, phases, record.check, record.seen, _import_publish)
         _say("exporting and publishing the model")
         folder = Path(path, "model")
         with timed(phases, "export"):
@@ -187,11 +192,10 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
             plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
         metrics = _metrics(outcome, record.seconds, bot.train)
         with timed(phases, "publishing"):
-            samples = [{"step": row["step"], "samples": row["samples"]} for row in history if row.get("samples")]
-            whole = _publish(bot, settings, dataset, metrics, samples, folder, record)
+            whole = _publish(bot, settings, dataset, metrics, history, folder, record)
     with timed(phases, "publishing"):
         record.confirm()
-        record.done(metrics, samples)
+        record.done(metrics, history)
         bucket.delete(bot.name, "runs", id)
     phases = {phase: round(seconds, 1) for phase, seconds in phases.items()}
     phases["rest"] = round(max(0.0, time.monotonic() - begin - sum(phases.values())), 1)
@@ -202,7 +206,7 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
 
 
 def _import_publish() -> None:
-    """While the workers start: this process has nothing else to do then, and the export's libraries take seconds."""
+    """While the workers are at their steps: this process has little to do then, and the imports take seconds."""
     from training import plot, publish  # noqa: F401
 
     publish.import_exporters()
@@ -213,7 +217,7 @@ def _publish(
     settings: Settings,
     dataset: dict[str, Any],
     metrics: dict[str, Any],
-    samples: list[dict[str, Any]],
+    history: list[dict[str, Any]],
     folder: Path,
     record: Record,
 ) -> dict[str, Any]:
@@ -242,19 +246,11 @@ def _publish(
         "base": bot.train.base,
         "dataset": dataset["id"],
         "parameters": bot.train.model_dump(),
-        "generate": bot.generate.model_dump(include=SAMPLING),
+        "generate": bot.generate.model_dump(include=SAMPLING) | {"temperature": bot.generate.middle_temperature},
         "metrics": metrics,
         "versions": versions(),
     }
-    text = card.card(
-        manifest,
-        dataset,
-        description=bot.description,
-        licence=card.licence_of(bot.train.base, settings.home / "models"),
-        samples=samples[-1]["samples"] if samples else (),
-        plot=PLOT,
-    )
-    (folder / card.FILE).write_text(text, encoding="utf-8")
+    (folder / card.FILE).write_text(card.card_of(manifest, bot, settings, history), encoding="utf-8")
     return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
 
 
@@ -301,7 +297,7 @@ def _metrics(outcome: dict[str, Any], seconds: float, train: Train) -> dict[str,
         "worked_seconds": round(seconds, 1),
         "cost_usd": None
         if train.price_per_hour is None
-        else round(seconds / 3600 * train.workers * train.price_per_hour, 6),
+        else round(seconds / 3600 * train.most_workers * train.price_per_hour, 6),
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mynah.bot import Bot
-from mynah.bucket import fingerprint, new_id
+from mynah.bucket import fingerprint, new_id, utc_now
 from mynah.database import runs, served
 from mynah.document import unpack
 from mynah.errors import MynahError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from training.evaluation import Scored
+# What was measured of the base model, which the parent was trained from.
+UNTUNED = ("dev_loss_untuned", "dev_perplexity_untuned", "dev_nats_per_character_untuned")
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,13 @@ def _tune(
     """The manifest of the model that is published."""
     import torch
 
+    from training import card
     from training.base_model import load_base
     from training.blocks import begin_with_bos
     from training.evaluation import characters_of, choose, facts_of, versions
+    from training.events import write_events
     from training.plot import plot
+    from training.precision import arithmetic
     from training.publish import import_exporters, write_model
 
     bucket, id = settings.bucket, record.run.id
@@ -161,15 +166,20 @@ def _tune(
     if after:
         history = [{"step": 0, "dev_loss": before["dev_loss"]}, *history]
         history[-1]["dev_loss"] = after["dev_loss"]
+    old = parent.manifest["metrics"]
+    seconds = history[-1]["seconds"]
     metrics = {
-        "dev_loss_untuned": parent.manifest["metrics"].get("dev_loss_untuned"),
+        **{key: old.get(key) for key in UNTUNED},
         "dev_loss_before": before.get("dev_loss"),
         "dev_loss": after.get("dev_loss"),
         "dev_perplexity": math.exp(after["dev_loss"]) if after else None,
         "dev_nats_per_character": after.get("dev_nats_per_character"),
         "dev_scored": {"texts": len(scored), "characters": characters_of(scored)},
         "steps": history[-1]["step"],
-        "seconds": round(history[-1]["seconds"], 1),
+        "train_tokens": history[-1]["tokens"],
+        "seconds": round(seconds, 1),
+        "tokens_per_second": round(history[-1]["tokens"] / seconds, 1),
+        "precision": arithmetic(bot.train, device),
         **learnt.metrics,
     }
     _say("exporting and publishing the model")
@@ -178,6 +188,7 @@ def _tune(
         import_exporters()
         write_model(learnt.model, tokenizer, folder, bot.generate)
         (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
+        write_events(history, id, folder)
         plot(history, f"{bot.name} {id}: {method} of {parent.id}", folder / PLOT)
         if after:
             nats = (after["dev_nats_per_character"], before["dev_nats_per_character"])
@@ -185,15 +196,19 @@ def _tune(
             facts = facts_of(parent.dataset, len(scored), characters_of(scored), *nats)
             write_evaluation(bucket, bot.name, id, parent.id, facts)
         manifest = {
+            "id": id,
+            "bot": bot.name,
+            "created": utc_now(),
             "base": parent.manifest["base"],
             "method": method,
             "parent": parent.id,
             "dataset": parent.dataset,
-            "parameters": {**parent.manifest["parameters"], method: getattr(bot, method).model_dump()},
+            "parameters": {**parent.manifest["parameters"], **getattr(bot, method).model_dump()},
             "generate": bot.generate.model_dump(include=SAMPLING),
             "metrics": metrics,
             "versions": versions(),
         }
+        (folder / card.FILE).write_text(card.card_of(manifest, bot, settings, history), encoding="utf-8")
         return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
 
 

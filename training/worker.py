@@ -70,7 +70,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     scored = choose(texts)
     tokens = blocks.count_tokens()
     check_size(job.bot, tokens, train.block_size)
-    steps = count_steps(train, len(blocks), world)
+    steps = count_steps(train, len(blocks))
 
     def outcome() -> dict[str, Any]:
         facts = {"texts": len(scored), "characters": characters_of(scored)}
@@ -105,6 +105,8 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
     del state
+
+    saver = checkpoint.Saver(job, rank, device.type == "cpu")
 
     def show(**row: Any) -> None:
         if rank == 0:
@@ -159,7 +161,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         rate = learning_rate(step, steps, train)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        rows = step_rows(step, blocks, train, world)
+        rows = step_rows(step, blocks, train)
         tokens, asked = rows.count_tokens(), int(rows.asked().sum())
         before = time.monotonic()
         with timed(phases, "steps"):
@@ -178,6 +180,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
                     f" (now {train.learning_rate:g})"
                     + (" or set train.precision to fp32" * (train.precision == "bf16"))
                 )
+            saver.wait()
             optimizer.step()
             optimizer.zero_grad()
         step += 1
@@ -202,19 +205,20 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
             tell_samples()
         if step % train.save_every == 0 and step < steps:
             with timed(phases, "checkpoints"):
-                state = {"step": step, "history": history, "seconds": time.monotonic() - started}
+                state = {"step": step, "history": history.copy(), "seconds": time.monotonic() - started}
                 state |= {"model": lora.tuned_state(model), "optimizer": optimizer.state_dict()}
-                checkpoint.save(job, state, rank)
+                saver.save(state)
                 del state
-            show(saved=step)
+    saver.wait()
     del optimizer  # twice the model's size
     if job.current and scored:
         with timed(phases, "measuring"):
             compared = {"model": job.current, **measure_current(job, scored, rank, world, device)}
     with timed(phases, "checkpoints"):
         model.config.use_cache = uses_cache
-        checkpoint.save(job, {"step": step, "history": history, "compared": compared}, rank, (model, tokenizer))
-    show(step=steps, saved=steps)
+        state = {"step": step, "history": history, "compared": compared}
+        checkpoint.save_finished(job, state, rank, model, tokenizer)
+    show(step=steps)
     return outcome()
 
 

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
+from mynah import toxicity
 from mynah.bot.clean import Language
 from mynah.bot.section import Section, Unit
-from mynah.toxicity import MEASURED
+
+Toxicity = Annotated[float, Field(gt=0, le=1)]
 
 
 class Judge(Section):
@@ -23,13 +24,15 @@ class Judge(Section):
     """Reject texts whose distinct words are a smaller share of all their words."""
     max_in_a_row: Annotated[int, Unit("times")] = Field(default=3, ge=1)
     """Reject texts that say a word, or up to 8 words, more often than this one time after the other."""
-    max_copied: Annotated[float, Unit("share of the 5-word runs")] = Field(default=0.5, ge=0, le=1)
+    max_copied: Annotated[float, Unit("share of the 5-word runs")] = Field(default=0.6, ge=0, le=1)
     """Reject texts of which a larger share stands word for word in the training texts."""
     max_copied_words: Annotated[int | None, Unit("words in a row")] = Field(default=16, ge=5)
     """Reject texts of which more words in a row stand in the training texts."""
+    max_copied_likeness: Annotated[float, Unit("share of the runs of 5 characters")] = Field(default=0.5, ge=0, le=1)
+    """Reject texts that share more with one training text: copies of a short text in which some words are others."""
     max_similarity: Annotated[float, Unit("share of the runs of 5 characters")] = Field(default=0.8, ge=0.5, le=1)
-    """Reject texts that share this much with an earlier one of any bot that a person, or no rule, has refused; as
-    clean.near_duplicate_similarity counts it. With 1, they must be the same but for case and punctuation."""
+    """Reject texts that share this much with an earlier one of any bot, as clean.near_duplicate_similarity counts it.
+    What a rule rejected is no earlier text; what a person rejected is one."""
     allow_links: bool = False
     """Let a text contain a link. X charges 13 times as much for such a post."""
     allow_mentions: bool = False
@@ -39,7 +42,7 @@ class Judge(Section):
     languages: list[Language] = Field(default=[])
     """Reject texts that are in none of these languages, by their ISO 639 codes, e.g. `[en]`. A text of a few words is
     let pass where it may be in one of them."""
-    max_toxicity: Annotated[dict[Language, float], Unit("share by language, 0 to 1")] = Field(default=MEASURED)
+    max_toxicity: Annotated[dict[toxicity.Language, Toxicity], Unit("0 to 1 by language")] = toxicity.MEASURED
     """Reject texts that are as coarse as this or worse, by lists of words: 1 is a slur, 0.8 obscene, 0.5 an insult,
     0.3 mild; several words add up. A language that is not in `languages`, where there are any, is left out. `{}` turns
     it off."""
@@ -50,19 +53,3 @@ class Judge(Section):
     `mynah curate`."""
     approve_above: Annotated[float | None, Unit("score")] = Field(default=None, ge=0, le=1)
     """Approve candidates with at least this score without a person. Without it, none."""
-
-    @field_validator("max_toxicity")
-    @classmethod
-    def _check_measured(cls, value: dict[str, float]) -> dict[str, float]:
-        for language, share in value.items():
-            if language not in MEASURED:
-                raise PydanticCustomError(
-                    "not_measured",
-                    "there is no list of words for {language}: known are {known}",
-                    {"language": language, "known": ", ".join(MEASURED)},
-                )
-            if not 0 < share <= 1:
-                raise PydanticCustomError(
-                    "share", "want a number above 0 and at most 1 for {language}", {"language": language}
-                )
-        return value

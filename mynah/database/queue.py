@@ -13,6 +13,7 @@ from mynah.text import fold_spaces
 BEST_FIRST = "score DESC NULLS LAST, id"
 """The order in which people are shown texts; `tweets_best` is its index."""
 LEASE = 600.0  # seconds for which a text is one person's, after the last key that they pressed
+FEW = 2000  # texts that have the words: so many are fetched and sorted in milliseconds
 _ROW = rows_of(Tweet)
 
 
@@ -69,10 +70,19 @@ def every(connection: Connection, bot: str) -> list[Tweet]:
 def search(connection: Connection, bot: str, words: Search, limit: int) -> list[Tweet]:
     """The bot's tweets of any state that have these words, the newest first."""
     where, arguments = words.sql("text")
+    arguments |= {"bot": bot, "limit": limit, "few": FEW}
+    order = "id"
+    if any(term.begins for term in words.terms):
+        # How many texts have a word that begins so, Postgres cannot guess. It would look through all, the newest first.
+        few = connection.execute(
+            f"SELECT count(*) < %(few)s FROM (SELECT FROM tweets WHERE {where} LIMIT %(few)s) AS begun",  # noqa: S608
+            arguments,
+        ).fetchone()
+        order = "id + 0" if few and few[0] else "id"  # a sum is not what the index of ids is in the order of
     with connection.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(
-            f"SELECT * FROM tweets WHERE bot = %(bot)s AND {where} ORDER BY id DESC LIMIT %(limit)s",  # noqa: S608
-            {**arguments, "bot": bot, "limit": limit},
+            f"SELECT * FROM tweets WHERE bot = %(bot)s AND {where} ORDER BY {order} DESC LIMIT %(limit)s",  # noqa: S608
+            arguments,
         ).fetchall()
 
 

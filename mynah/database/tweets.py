@@ -28,6 +28,8 @@ class Tweet:
     revision: int
     """One more with each decision."""
     reason: str | None
+    broken: list[dict[str, str]]
+    """Every rule that it broke when it was stored, by `code` and `words`: it was rejected for the first."""
     prompt: str
     model: str | None
     sampling: dict[str, Any]
@@ -55,6 +57,8 @@ class NewTweet:
     seed: int | None = None
     score: float | None = None
     scores: dict[str, float] = field(default_factory=dict)
+    broken: list[dict[str, str]] = field(default_factory=list)
+    generation_id: int | None = None
 
 
 class Stale(MynahError):
@@ -77,12 +81,18 @@ def add_tweets(connection: Connection, bot: str, tweets: Iterable[NewTweet]) -> 
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             """
-            INSERT INTO tweets (bot, text, state, reason, prompt, model, sampling, seed, score, scores, decided_at)
+            INSERT INTO tweets (bot, text, state, reason, prompt, model, sampling, seed, score, scores, broken,
+                                generation_id, decided_at)
             VALUES (%(bot)s, %(text)s, %(state)s, %(reason)s, %(prompt)s, %(model)s, %(sampling)s, %(seed)s,
-                    %(score)s, %(scores)s, CASE WHEN %(state)s IN ('approved', 'rejected') THEN now() END)
+                    %(score)s, %(scores)s, %(broken)s, %(generation_id)s,
+                    CASE WHEN %(state)s IN ('approved', 'rejected') THEN now() END)
             ON CONFLICT DO NOTHING
             """,
-            [vars(t) | {"bot": bot, "sampling": Jsonb(t.sampling), "scores": Jsonb(t.scores)} for t in tweets],
+            [
+                vars(t)
+                | {"bot": bot, "sampling": Jsonb(t.sampling), "scores": Jsonb(t.scores), "broken": Jsonb(t.broken)}
+                for t in tweets
+            ],
         )
         return cursor.rowcount
 
@@ -207,3 +217,12 @@ def _refuse_stale(connection: Connection, bot: str, id: int, revision: int | Non
     tweet = get_tweet(connection, bot, id) if revision is not None else None
     if tweet and tweet.revision != revision:
         raise Stale(tweet, next(reversed(decisions(connection, bot, id)), None))
+
+
+def models_named(connection: Connection, bot: str) -> dict[str, int]:
+    """The models that wrote the bot's texts, whatever became of these, and how many each wrote."""
+    return dict(
+        connection.execute(
+            "SELECT model, count(*) FROM tweets WHERE bot = %s AND model IS NOT NULL GROUP BY model", [bot]
+        ).fetchall()
+    )

@@ -187,12 +187,18 @@ class Desk:
                     "seed": None,
                 }
             )
-            pieces = endpoint.stream(client, bot.name, asked.prompt, ask, asleep)
+            prompt = ask.cased(asked.prompt)
+            pieces = endpoint.stream(client, bot.name, prompt, ask, asleep)
             with contextlib.closing(pieces):
                 for place, piece, finish in pieces:
-                    claim.unfinished[place] = claim.unfinished.get(place, asked.prompt) + piece
+                    claim.unfinished[place] = claim.unfinished.get(place, prompt) + piece
                     if finish:
-                        text = clean_generated(claim.unfinished.pop(place), finish == "stop")
+                        text = clean_generated(
+                            claim.unfinished.pop(place),
+                            finish == "stop",
+                            unfinished=bot.judge.unfinished,
+                            line_break=ask.line_break,
+                        )
                         verdict = judge(text, bot.judge, copied)
                         if not verdict.rejection:
                             claim.add({"text": text, "score": verdict.score, "scores": verdict.scores})

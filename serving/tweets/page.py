@@ -129,8 +129,8 @@ def page_routes(desk: Desk, connect: Connect) -> APIRouter:
 
     async def shown(view: View, action: str, base: str, embedded: bool) -> HTMLResponse:
         prompt = view.given.get("prompt", "")
-        given = [desk.bots[bot].generate.prompts for bot in view.chosen]
-        own = [text.strip() for each in given if each != "mined" for text in each if text.strip()]
+        given = [desk.bots[bot].generate.listed() for bot in view.chosen]
+        own = [text.strip() for each in given for text in each if text.strip()]
         examples = list(dict.fromkeys(own))[:EXAMPLES]
         known = {fold_spaces(text).lower() for text in examples}
         often = [] if prompt else await asyncio.to_thread(popular, view.chosen)

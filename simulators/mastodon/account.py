@@ -37,11 +37,12 @@ class Status:
 class Account:
     """What the simulated account has posted and what it was refused, kept in a journal.
 
-    Unlike X, it takes a text any number of times. Its clock is `ahead` of ours by so many seconds.
+    Unlike X, it takes a text any number of times. Its clock is `ahead` of ours by so many seconds, and it remembers an
+    Idempotency-Key for `key_kept` seconds.
     """
 
-    def __init__(self, journal: Journal, ahead: float = 0) -> None:
-        self.journal, self.ahead = journal, ahead
+    def __init__(self, journal: Journal, ahead: float = 0, key_kept: float = KEY_KEPT) -> None:
+        self.journal, self.ahead, self.key_kept = journal, ahead, key_kept
         self.statuses: dict[str, Status] = {}  # oldest first
         self.refused: deque[dict[str, Any]] = deque(maxlen=KEPT_REFUSED)
         self.last_id = 0
@@ -69,7 +70,7 @@ class Account:
         self._apply(line)
 
     def known(self, key: str) -> Status | None:
-        """The status that was made with this Idempotency-Key within the hour."""
+        """The status that was made with this Idempotency-Key, while that is remembered."""
         id, until = self._keys.get(key, ("", 0.0))
         return self.statuses.get(id) if time.time() < until else None
 
@@ -88,7 +89,7 @@ class Account:
         language = fields.get("language") or None
         self._tell(event="posted", id=id, text=text, at=round(self.now(), 3), visibility=visibility, language=language)
         if key:
-            self._keys[key] = id, time.time() + KEY_KEPT
+            self._keys[key] = id, time.time() + self.key_kept
         return self.statuses[id]
 
     def get(self, id: str) -> Status:

@@ -27,7 +27,7 @@ from mynah.lengths import mastodon_length
 from simulators.hostile import Hostile
 from simulators.listening import listening, run
 from simulators.mastodon import entities
-from simulators.mastodon.account import USER, Account, Refusal
+from simulators.mastodon.account import KEY_KEPT, USER, Account, Refusal
 from simulators.page import PAGE_HEADERS, Shown, page
 
 DEMO_TOKEN = "mynahDemoMastodonToken000000000000000000000"  # noqa: S105 — opens nothing but a simulator
@@ -44,17 +44,18 @@ def application(
     *,
     work: float = 0,
     repeats_fail: bool = False,
+    key_kept: float = KEY_KEPT,
     window: float = WINDOW,
     ahead: float = 0,
     lag: float = 0,
 ) -> Starlette:
     """The simulator as an ASGI application. `token` is the only access token that it takes.
 
-    A status takes `work` seconds to make. With `repeats_fail`, one that is sent again with its key is answered by 500.
-    `window` are the seconds of the rate limit. The account's clock is `ahead` of ours by so many seconds, and a status
-    shows among the account's own after `lag` seconds.
+    A status takes `work` seconds to make. With `repeats_fail`, one that is sent again with its key is answered by 500;
+    a key is known again for `key_kept` seconds. `window` are the seconds of the rate limit. The account's clock is
+    `ahead` of ours by so many seconds, and a status shows among the account's own after `lag` seconds.
     """
-    state, calls = Account(journal, ahead), _Limit(window)
+    state, calls = Account(journal, ahead, key_kept), _Limit(window)
 
     def api(method: str, path: str, answer: Callable[[Request, bytes], Awaitable[Any]], public: bool = False) -> Route:
         async def handle(request: Request) -> Response:

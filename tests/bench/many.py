@@ -4,8 +4,8 @@ from mynah.database.connection import Connection
 
 BOT = "demo"
 TWEETS = 100_000
-# Of ten tweets: four are candidates, one is rejected, five are approved. Of those, `main` has all but one in a hundred,
-# `news` all but one in two hundred; a few of each were given back.
+# A text has twelve words of 5,000, some of which are in many texts and most in few, as in a language. Of ten tweets,
+# four are candidates, one is rejected, five are approved; of those, each of two accounts has all but one in fifty.
 
 
 def fill(connection: Connection, tweets: int = TWEETS) -> None:
@@ -24,7 +24,8 @@ def fill(connection: Connection, tweets: int = TWEETS) -> None:
                 CASE WHEN judgement = 'rejected' THEN 'short: 3 words, fewer than 5' END
             FROM (SELECT *, CASE WHEN posted THEN 'posted' ELSE judgement END AS state FROM (
                 SELECT n, now() - interval '1 hour' * (%(tweets)s - n) AS made,
-                    'The text number ' || n || ' says ' || md5(n::text) || ' and ' || md5((2 * n)::text) || '.' AS text,
+                    'Text ' || n || (SELECT string_agg(' w' || power(5000, random())::integer, '')
+                        FROM generate_series(1, 12) WHERE n = n) AS text,
                     CASE WHEN n %% 10 < 4 THEN 'candidate' WHEN n %% 10 = 4 THEN 'rejected' ELSE 'approved' END
                         AS judgement,
                     n %% 10 > 4 AND n %% 100 <> 99 AS posted

@@ -54,7 +54,9 @@ def questions(connection: Connection) -> Iterator[tuple[str, Callable[[], Any]]]
     yield "list posted tweets", lambda: queue.find(connection, BOT, Filter("posted"), 20)
     yield "list posts", lambda: posts.list_posts(connection, BOT, 20, "main", "posted")
     yield "lease", undone(lambda: queue.next_candidates(connection, BOT, Filter("candidate"), uuid4(), 5))
-    yield "search", lambda: queue.search(connection, BOT, Search.read("number 777"), 20)
+    for kind, words in ("rare", "w4321"), ("common", "w3"), ("several", "w17 w300"):
+        search = Search.read(words)
+        yield f"search, {kind}", lambda search=search: queue.search(connection, BOT, search, 20)
     yield "count states", lambda: tweets.count_states(connection, BOT)
     yield "status of an account", lambda: account_status(BOT, "main", Post(), connection, now)
 

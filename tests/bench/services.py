@@ -58,8 +58,9 @@ def _x(folder: Path, seed: int) -> Iterator[Service]:
 @contextmanager
 def _mastodon(folder: Path, seed: int) -> Iterator[Service]:
     with opened(folder / "mastodon.jsonl") as journal:
-        how: dict[str, Any] = {"window": 0.1, "ahead": -90, "lag": 0.3, "work": 0.05, "repeats_fail": seed % 2 == 0}
-        app = mastodon_api.application(journal, **how)
+        # It forgets keys at once: what is posted once must not rest on them.
+        how: dict[str, Any] = {"window": 0.1, "ahead": -90, "lag": 0.3, "work": 0.05, "key_kept": 0.5}
+        app = mastodon_api.application(journal, repeats_fail=seed % 2 == 0, **how)
         weather = Hostile(app, STORM, seed, mastodon_api.API, mastodon_api.refusal, LATE)
         with app_served(weather) as url:
             section = {"kind": "mastodon", "server": url}

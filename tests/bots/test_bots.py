@@ -32,6 +32,16 @@ def test_the_example_of_articles_is_valid(tmp_path: Path) -> None:
     assert [source.kind for source in load(tmp_path / "astrology.yaml").sources.values()] == ["article"] * 3
 
 
+def test_the_example_of_accounts_is_valid(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (REPO / "docs/posting.md").read_text("utf-8"), re.S)
+    (tmp_path / "parrot.yaml").write_text(example, "utf-8")
+    assert [account.kind for account in load(tmp_path / "parrot.yaml").accounts.values()] == [
+        "x",
+        "mastodon",
+        "bluesky",
+    ]
+
+
 def test_addresses_are_those_that_the_data_was_collected_from(shared: Path) -> None:
     """SOURCES.md names a repository, its commit and a path there for each data file."""
     entries = re.findall(r"^- from: (\S+)@(\w+)\n- path there: (.*)$", (shared / "data/SOURCES.md").read_text(), re.M)

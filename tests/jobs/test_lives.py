@@ -38,7 +38,7 @@ STEPS = [
     "limit",
     "no keys",
 ]
-LIMITS: dict[str, Any] = {"max_posts_per_day": 3, "max_cost_usd": 0.05, "likes_days": 0}
+LIMITS: dict[str, Any] = {"max_posts_per_day": 2, "max_cost_usd": 0.05, "likes_days": 0}
 
 
 class Doomed(psycopg.Cursor[Any]):

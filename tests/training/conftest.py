@@ -2,10 +2,14 @@
 
 import logging
 import shutil
+import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mynah.bot import Bot
@@ -15,7 +19,9 @@ from mynah.database.connection import Connection
 from mynah.document import Document, pack
 from mynah.settings import Settings
 from tests.postgres import database
+from tests.training.trainer import start
 
+UNTUNED = "20200101T000000-00000000"  # the tiny model, as `finished` has it for its current one
 CURRENT = "20260101T000000-current"
 SENTENCES = [
     f"{who} {does} {what}."
@@ -66,13 +72,6 @@ def write_dataset() -> Callable[..., str]:
     return write
 
 
-@pytest.fixture(scope="module")
-def module_database(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Address of a migrated database for all tests of a module."""
-    with database(postgres, request.module.__name__.rpartition(".")[2]) as address:
-        yield address
-
-
 @pytest.fixture(scope="session")
 def settings_of() -> Callable[[Bucket, Path, str], Settings]:
     """Settings of a bucket, a home and a database."""
@@ -83,16 +82,58 @@ def settings_of() -> Callable[[Bucket, Path, str], Settings]:
     return make
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """An empty bucket on an S3 server on loopback."""
-    import boto3
-    from moto.server import ThreadedMotoServer
+@dataclass(frozen=True)
+class Finished:
+    """What a training left."""
 
+    bot: Bot
+    bucket: Bucket
+    settings: Settings
+    dataset: str
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def finished(
+    make_bot: Callable[..., Bot],
+    write_dataset: Callable[..., str],
+    settings_of: Callable[[Bucket, Path, str], Settings],
+    postgres: str,
+    tiny: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Finished]:
+    """A run of two workers that nobody disturbed. The current model is the base model, untuned."""
+    folder = tmp_path_factory.mktemp("finished")
+    bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2, price_per_hour=1.5)
+    dataset = write_dataset(bucket, folder / "dataset")
+    bucket.publish(Path(tiny), {}, "bird", "models", UNTUNED)
+    with database(postgres, "finished") as address:
+        settings = settings_of(bucket, folder / "home", address)
+        with settings.connect() as connection:
+            served.carry_out(connection, served.ask(connection, "bird", UNTUNED, "a test").id)
+        process = start(bot, settings)
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        yield Finished(bot, bucket, settings, dataset, out, err)
+
+
+@pytest.fixture
+def s3_server() -> Iterator[ThreadedMotoServer]:
+    """An S3 server on loopback; stopped and started again, it has what it had."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: ThreadedMotoServer, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket on that server."""
+    host, port = s3_server.get_host_and_port()
     for name, value in {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "key",
@@ -101,8 +142,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     }.items():
         monkeypatch.setenv(name, value)
     boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1").create_bucket(Bucket="bots")
-    yield Bucket("s3://bots/mynah")
-    server.stop()
+    return Bucket("s3://bots/mynah")
 
 
 @pytest.fixture

@@ -69,8 +69,9 @@ def test_a_person_reads_lineage_and_figures() -> None:
         "| fortunes | 431 | 300 | 40 |",
         "Of 2,610 documents, 2,075 train and 262 dev texts; left out: 83 too few words, 1 duplicate.",
         "its licence: mit",
+        "| on the dev texts | untuned | this model |",
         "| perplexity | 56.5 | 26.0 |",
-        "40 steps, 40,469 tokens, 108 tokens/s; 9 min 9 s in all; 6.9 GB of memory at its peak; $0.50;"
+        "40 steps; 40,469 tokens, 108 tokens/s; 9 min 9 s in all; 6.9 GB of memory at its peak; $0.50;"
         " computed in fp32.",
         "![The loss and the learning rate, by step](training.png)",
         "| `batch_size` | 8 |",
@@ -80,10 +81,20 @@ def test_a_person_reads_lineage_and_figures() -> None:
     assert "price_per_hour" not in text
 
 
+def test_a_model_that_is_made_of_another_is_shown_beside_it() -> None:
+    metrics = {"dev_loss_untuned": 4.0, "dev_loss_before": 3.0, "dev_loss": 3.1, "dev_perplexity": 22.2, "steps": 9}
+    text = make({**MANIFEST, "parent": "20261126T000000-00000000", "method": "prefer", "metrics": metrics})
+    assert "- Model: 20261127T120000-0123abcd, made of 20261126T000000-00000000 by `mynah prefer`\n" in text
+    assert "| loss, nats per token | 4.000 | 3.000 | 3.100 |\n| perplexity |  |  | 22.2 |\n" in text
+    assert "\n9 steps.\n" in text
+
+
 def test_samples_and_recitation_are_shown_where_they_are_known() -> None:
-    samples = [{"prompt": "", "text": "A *bold*\nword."}, {"prompt": "Love is", "text": "blind."}]
-    text = make(samples=samples, sampled=SAMPLED)
-    assert "- A \\*bold\\* word.\n- after “Love is”: blind.\n" in text
+    before = [{"prompt": "", "text": "the the"}, {"prompt": "Love is", "text": "Love is is is"}]
+    after = [{"prompt": "", "text": "A *bold*\nword."}, {"prompt": "Love is", "text": "Love is blind."}]
+    text = make(samples=[before, [], after], sampled=SAMPLED)
+    assert "- A \\*bold\\* word.\n- **Love is** blind.\n" in text
+    assert "with the same seeds:\n\n- the the\n- **Love is** is is\n" in text
     assert "Of 198 texts that it wrote, 3 recite" in text
     assert "(1 are one)" in text
     assert "14 words. 190 of 200 finished, 197 differ" in text

@@ -58,7 +58,9 @@ def settings(
     (folder / "config.json").write_text("{}")
     (folder / "README.md").write_text("the card of that day")
     (folder / "openvino/openvino_model.bin").write_bytes(WEIGHTS[::-1])
-    (folder / "history.jsonl").write_text('{"step": 40, "samples": [{"prompt": "Love is", "text": "blind."}]}\n')
+    (folder / "history.jsonl").write_text(
+        '{"step": 40, "samples": [{"prompt": "Love is", "text": "Love is blind."}]}\n'
+    )
     bucket.publish(folder, {**MANIFEST, "base": "smollm2-135m"}, "bird", "models", ID)
     (tmp_path / "dataset").mkdir()
     bucket.publish(tmp_path / "dataset", DATASET, "bird", "datasets", MANIFEST["dataset"])
@@ -101,7 +103,7 @@ def test_a_model_goes_up_once_and_is_private(settings: Settings) -> None:
         assert len([request for request in hub.requests if request.startswith("PUT /large/")]) == 2
         card = private.files["README.md"].decode()
         assert ModelCard(card).data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"
-        for said in ("Of 198 texts that it wrote, 3 recite", "after “Love is”: blind.", 'model="me/bird"'):
+        for said in ("Of 198 texts that it wrote, 3 recite", "- **Love is** blind.", 'model="me/bird"'):
             assert said in card
         assert wrong == (
             "the Hub does not let you write to me/bird: set HF_TOKEN to a token that may write there: "

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import psutil
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from ray.exceptions import ActorDiedError
 from ray.train import ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchTrainer
@@ -25,16 +26,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mynah.bot import Bot, Train
 from mynah.bucket import Bucket, fingerprint
-from mynah.database import leases, served
+from mynah.database import leases, runs
 from mynah.database.connection import Connection
 from mynah.document import unpack
 from mynah.errors import MynahError
 from mynah.evaluations import evaluation
 from mynah.settings import Settings
+from tests.training.conftest import UNTUNED, Finished
+from tests.training.trainer import history_of, start
 from training.blocks import encode, pack_dev
 from training.checkpoint import SNAPSHOT, mend
-from training.driver import root_cause
 from training.evaluation import Scored, evaluate
+from training.failures import root_cause
 from training.loss import dev_loss
 from training.progress_board import Job
 from training.train import inputs, train
@@ -43,79 +46,11 @@ from training.worker import measure_current, work
 MakeBot = Callable[..., Bot]
 WriteDataset = Callable[..., str]
 SettingsOf = Callable[[Bucket, Path, str], Settings]
-SCRIPT = """
-import json, sys
-from dataclasses import asdict
-from mynah.bot import Bot
-from mynah.errors import MynahError
-from mynah.settings import Settings
-from training import base_model, lease
-from training.train import inputs, train
-lease.SECONDS, lease.RENEW_EVERY = float(sys.argv[3]), float(sys.argv[4])
-settings = Settings.read(json.loads(sys.argv[2]))
-loaded, load_base = [], base_model.load_base
-base_model.load_base = lambda name, cache: loaded.append(name) or load_base(name, cache)
-try:
-    trained = train(Bot.model_validate_json(sys.argv[1]), settings)
-except MynahError as error:
-    sys.exit(f"mynah: {error}")
-(settings.home / "trained.json").write_text(json.dumps({**asdict(trained), "loaded": loaded}))
-"""
-CURRENT = "20200101T000000-00000000"
-
-
-def start(bot: Bot, settings: Settings, seconds: float = 120, renew: float = 20) -> subprocess.Popen[str]:
-    """Train in a process of its own, whose lease is good for `seconds` and renewed every `renew`."""
-    command = [sys.executable, "-c", SCRIPT, bot.model_dump_json(), json.dumps(dict(settings.environment))]
-    return subprocess.Popen(
-        [*command, str(seconds), str(renew)],
-        start_new_session=True,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def history_of(bucket: Bucket, id: str) -> list[dict[str, float]]:
-    return [json.loads(line) for line in bucket.read("bird", "models", id, "history.jsonl").splitlines()]
 
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> Bucket:
     return Bucket(f"file://{tmp_path}/bucket")
-
-
-@dataclass(frozen=True)
-class Finished:
-    bot: Bot
-    bucket: Bucket
-    settings: Settings
-    dataset: str
-    out: str
-    err: str
-
-
-@pytest.fixture(scope="module")
-def finished(
-    make_bot: MakeBot,
-    write_dataset: WriteDataset,
-    settings_of: SettingsOf,
-    module_database: str,
-    tiny: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Finished:
-    """A run of two workers that nobody disturbed. The current model is the base model, untuned."""
-    folder = tmp_path_factory.mktemp("finished")
-    bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2)
-    dataset = write_dataset(bucket, folder / "dataset")
-    bucket.publish(Path(tiny), {}, "bird", "models", CURRENT)
-    settings = settings_of(bucket, folder / "home", module_database)
-    with settings.connect() as connection:
-        served.carry_out(connection, served.ask(connection, "bird", CURRENT, "a test").id)
-    process = start(bot, settings)
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    return Finished(bot, bucket, settings, dataset, out, err)
 
 
 @pytest.fixture
@@ -126,7 +61,7 @@ def settings(bucket: Bucket, tmp_path: Path, database_url: str, settings_of: Set
 def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings_of: SettingsOf, tmp_path: Path):
     bucket = finished.bucket
     assert finished.out == ""
-    (id,) = set(bucket.names("bird", "models")) - {CURRENT}
+    (id,) = set(bucket.names("bird", "models")) - {UNTUNED}
     began, first, second, *progress, last = finished.err.splitlines()
     assert began == f"run 1 of bird, {id}"
     assert first.startswith("starting 2 workers, ")
@@ -137,6 +72,7 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
         r"^    step +loss +dev loss +learning rate\n +0 +10\.\d+\n +20 +\d+\.\d+ +\d+\.\d+ +2\..*\n", said, re.M
     )
     assert last == "exporting and publishing the model"
+    said = [began, first, second]
 
     # The same work is not done twice: it is found, and the plot comes along to another machine.
     trained = train(finished.bot, settings_of(bucket, tmp_path, "host=nowhere"))  # without asking Postgres
@@ -157,9 +93,19 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
     manifest = bucket.manifest("bird", "models", trained.id)
     assert manifest["dataset"] == finished.dataset
     assert manifest["parameters"] == finished.bot.train.model_dump()
-    assert {"training.png", "history.jsonl", "model.safetensors", "openvino/openvino_model.xml"} <= set(
-        manifest["files"]
-    )
+    assert {
+        "README.md", "training.png", "history.jsonl", "model.safetensors", "openvino/openvino_model.xml",
+    } <= set(manifest["files"])  # fmt: skip
+    assert any(name.startswith("runs/events.out.tfevents.") for name in manifest["files"])
+    card = ModelCard(bucket.read("bird", "models", trained.id, "README.md").decode())
+    assert {result.metric_value for result in card.data.eval_results or []} >= {metrics["dev_perplexity"]}
+    # What happened stands in Postgres, wherever one asks.
+    with finished.settings.connect() as connection:
+        run = runs.find(connection, "bird")
+        assert [line.line for line in runs.lines(connection, run)][: len(said)] == said
+        assert any("loss" in point for point in runs.points(connection, run))
+    assert (run.state, run.number, run.model, run.metrics) == ("done", 1, trained.id, metrics)
+    assert run.metrics["cost_usd"] == pytest.approx(run.metrics["worked_seconds"] / 3600 * 2 * 1.5, rel=1e-3)
     assert bucket.names("bird", "runs") == []
 
     # What lies there is the model that was measured.
@@ -179,11 +125,11 @@ def test_both_models_are_measured_on_the_new_dev_texts(finished: Finished):
     assert metrics["dev_nats_per_character"] < metrics["dev_nats_per_character_untuned"] - 0.1
     # The current model is the untuned one, so that its figure is known; it has seen none of these texts.
     untuned = pytest.approx(metrics["dev_nats_per_character_untuned"], rel=1e-6)
-    assert metrics["compared"] == {"model": CURRENT, "dev_nats_per_character": untuned}
+    assert metrics["compared"] == {"model": UNTUNED, "dev_nats_per_character": untuned}
     texts = [d.text for d in unpack(finished.bucket.read("bird", "datasets", finished.dataset, "dev.jsonl.zst"))]
     assert metrics["dev_scored"] == {"texts": len(texts), "characters": sum(map(len, texts))}
     # What promotion reads, from the training as from `mynah evaluate`.
-    written = evaluation(finished.bucket, "bird", model, CURRENT)
+    written = evaluation(finished.bucket, "bird", model, UNTUNED)
     assert written is not None
     assert written["dataset"] == finished.dataset
     assert written["dev_nats_per_character"] == metrics["dev_nats_per_character"]
@@ -214,10 +160,10 @@ def test_the_run_of_a_published_model_is_deleted_by_the_next_call(finished: Fini
 
 
 def test_a_current_model_that_is_gone_does_not_fail_the_training(bucket: Bucket, make_bot: MakeBot, tmp_path: Path):
-    job = Job("bird", "1", "1", CURRENT, bucket, tmp_path, make_bot().train, 1, MagicMock())
+    job = Job("bird", "1", "1", UNTUNED, bucket, tmp_path, make_bot().train, 1, MagicMock())
     measured = measure_current(job, [Scored("A crow.", True)], 0, 1, torch.device("cpu"))
     assert measured["dev_nats_per_character"] is None
-    assert CURRENT in str(measured["why"])
+    assert UNTUNED in str(measured["why"])
 
 
 def test_a_new_key_at_its_default_leaves_a_model_as_it_is(make_bot: MakeBot):
@@ -287,6 +233,32 @@ def test_finding_a_finished_model_imports_nothing_heavy():
 
 
 @pytest.mark.slow
+def test_a_stop_from_another_machine_keeps_the_checkpoint(
+    make_bot: MakeBot, write_dataset: WriteDataset, settings: Settings, connection: Connection, tmp_path: Path
+):
+    write_dataset(settings.bucket, tmp_path / "dataset")
+    process = start(make_bot(max_steps=100_000), settings)
+    run = None
+    while run is None or not run.progress.get("saved"):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+        run = next(iter(runs.list_runs(connection, "bird", 1)), None)
+    assert run.state == "running"
+    assert runs.ask_to_stop(connection, run)
+    _, err = process.communicate()
+    said = err.splitlines()[-1]
+    found = re.fullmatch(
+        r"mynah: (run 1 of bird was stopped by \S+; `mynah train bird` goes on from step ([\d,]+))", said
+    )
+    assert found, said
+    stopped = runs.find(connection, "bird")
+    assert (stopped.state, stopped.why, stopped.number) == ("stopped", found[1], 1)
+    assert runs.lines(connection, stopped)[-1].line == found[1]
+    names = settings.bucket.names("bird", "runs", stopped.id)
+    assert f"checkpoint_{int(found[2].replace(',', '')):08}" in names
+
+
+@pytest.mark.slow
 def test_a_training_that_is_stopped_while_ray_starts_leaves_no_process(
     finished: Finished, write_dataset: WriteDataset, settings: Settings, tmp_path: Path
 ):
@@ -329,6 +301,10 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     (run,) = s3.names("bird", "runs")
+    with settings.connect() as connection:
+        assert runs.find(connection, "bird").state == "running"  # as far as anybody knows
+        connection.execute("UPDATE leases SET expires_at = clock_timestamp()")
+        assert runs.find(connection, "bird").state == "interrupted"
     s3.write(b"half of it", "bird", "runs", run, "checkpoint_00000059", "state.pt")
 
     process = start(finished.bot, settings)
@@ -340,6 +316,10 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     trained = train(finished.bot, settings)
     assert trained.id == run
     assert s3.names("bird", "runs") == []
+    with settings.connect() as connection:
+        (kept,) = runs.list_runs(connection, "bird", 9)
+        assert (kept.number, kept.state, kept.model) == (1, "done", run)
+        assert sum(line.line == f"run 1 of bird, {run}" for line in runs.lines(connection, kept)) == 2
     # It learnt what the run learnt that nobody killed.
     undisturbed = history_of(finished.bucket, finished.bucket.names("bird", "models")[-1])
     history = history_of(s3, run)

@@ -11,6 +11,7 @@ ALTER TABLE posts
     ADD alike     text;                         -- in doubt: a post that differs from this in nothing but its links
 CREATE INDEX tweets_stock ON tweets (bot, id) WHERE judgement = 'approved' AND text_key IS NOT NULL;
 CREATE INDEX posts_taken ON posts (bot, account, tweet_id) WHERE state <> 'returned';
+CREATE INDEX posts_by_time ON posts (bot, account, posted_at DESC) WHERE state = 'posted';
 CREATE INDEX posts_by_claim ON posts (bot, account, claimed_at DESC, id DESC);
 
 CREATE FUNCTION posts_come_to_nothing() RETURNS trigger LANGUAGE plpgsql AS $$

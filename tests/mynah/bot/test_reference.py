@@ -27,7 +27,7 @@ def test_a_line_says_key_unit_default_and_meaning() -> None:
     assert "| `eval_every` | steps, 1 or more | `25` | Steps between two measurements of the dev loss. |" in lines
     assert any(line.startswith("| `dev_fraction` | share of the texts, above 0, below 1 | `0.1` |") for line in lines)
     assert any(line.startswith("| `warmup_fraction` | share of the steps, 0 or more, below 1 |") for line in lines)
-    assert any(line.startswith("| `temperature` | factor, above 0, at most 2 |") for line in lines)
+    assert any(line.startswith("| `top_p` | probability, above 0, at most 1 |") for line in lines)
     assert any(line.startswith("| `min_variety` | share of the words, 0 to 1 |") for line in lines)
     assert any(line.startswith('| `memory` | bytes per pod | `"2Gi"` |') for line in lines)
     assert any(line.startswith("| `schedule` | cron expression | none |") for line in lines)

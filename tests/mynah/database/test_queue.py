@@ -1,8 +1,8 @@
 """The texts that wait for people: nobody sees another's, and what is asked often is answered by an index."""
 
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import psycopg
@@ -116,35 +116,25 @@ def many(postgres: str) -> Iterator[Connection]:
         yield connection
 
 
-def plan(connection: Connection, query: str, arguments: dict[str, Any]) -> str:
-    rows = connection.execute(f"EXPLAIN {query}", arguments).fetchall()
-    return "\n".join(row for (row,) in rows)
+class Explaining(psycopg.Cursor[Any]):
+    """Keeps the plan of each query beside running it."""
+
+    plans: ClassVar[list[str]] = []
+
+    def execute(self, query: Any, params: Any = None, **more: Any) -> "Explaining":
+        rows = psycopg.Cursor(self.connection).execute(f"EXPLAIN {query}", params).fetchall()
+        self.plans.append("\n".join(row for (row,) in rows))
+        return super().execute(query, params, **more)
 
 
-class Recorded:
-    """Stands for a connection; what is executed is explained instead."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection, self.plans = connection, []  # type: ignore[var-annotated]
-
-    def cursor(self, **_: Any) -> "Recorded":
-        return self
-
-    def __enter__(self) -> "Recorded":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def execute(self, query: str, arguments: dict[str, Any]) -> "Recorded":
-        self.plans.append(plan(self.connection, query, arguments))
-        raise StopIteration
-
-
-def explained(connection: Connection, ask: Any, *arguments: Any) -> str:
-    recorded = Recorded(connection)
-    with pytest.raises(StopIteration):
-        ask(recorded, "demo", *arguments)
-    return str(recorded.plans[0])
+def explained(connection: Connection, ask: Callable[..., object], *arguments: Any) -> str:
+    """The plan of the last query of ask(connection, "demo", …)."""
+    connection.cursor_factory = Explaining
+    try:
+        ask(connection, "demo", *arguments)
+    finally:
+        connection.cursor_factory = psycopg.Cursor
+    return Explaining.plans[-1]
 
 
 def test_what_is_asked_often_is_answered_by_an_index(many: Connection) -> None:
@@ -160,5 +150,7 @@ def test_what_is_asked_often_is_answered_by_an_index(many: Connection) -> None:
     assert "tweets_words" in found
     tweet = tweets.get_tweet(many, "demo", 2)
     assert tweet
+    begun = explained(many, lambda connection, bot: queue.search(connection, bot, Search.read("c4ca4238*"), 20))
+    assert "tweets_words" in begun
     near = explained(many, lambda connection, _: queue.near(connection, tweet, ["c4ca4238a0b923820dcc509a6f75849b"], 9))
     assert "tweets_words" in near
