@@ -61,7 +61,7 @@ def fit(
     bucket = replace(task.bucket, tries=TRIES)
     if bucket.is_local:  # workers do not run in the folder that this process runs in
         bucket = Bucket(bucket.path())
-    if Path(settings.base).is_dir():
+    if Path(settings.base).exists():
         settings = settings.model_copy(update={"base": str(Path(settings.base).absolute())})
     with ray_session(settings, python, phases) as resources:
         import ray

@@ -163,11 +163,14 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
     cache = home / "models"
     _say(f"run {record.run.number} of {bot.name}, {id}")
     # Heavy imports, here and below: a model that is there already is found without them.
+    from training.base_model import earlier
     from training.forkserver import forkserver
     from training.memory_used import peak_of_all, peak_of_this
 
+    base = earlier(bot.train.base, bot.name, settings)
+    bot = bot.model_copy(update={"train": bot.train.model_copy(update={"base": base})})
     with (
-        forkserver(bot.train.base, cache) as python,
+        forkserver(base, cache) as python,
         tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path,
     ):
         with timed(phases, "preparation"):
@@ -261,9 +264,10 @@ def _publish(
 
 def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, cache: Path) -> None:
     """Raise MynahError where the training texts fill not even one row, before Ray starts."""
-    from training.base_model import tokenizer_file
+    from training.base_model import check_causal, tokenizer_file
     from training.blocks import check_size, count_tokens
 
+    check_causal(bot.train.base, cache)
     if file := tokenizer_file(bot.train.base, cache):  # else the workers see it
         documents = unpack(bucket.read(bot.name, "datasets", dataset["id"], "train.jsonl.zst"))
         tokens = count_tokens(file, (document.text for document in documents), bot.train.block_size)
