@@ -19,7 +19,9 @@ from training.base_model import CONVERTED, SMOLLM2, base_folder
 from training.train import train
 
 STEPS = 6
-TEXTS = [f"Number {n} of the texts that a model learns from, which are all of about the same length." for n in range(600)]
+TEXTS = [
+    f"Number {n} of the texts that a model learns from, which are all of about the same length." for n in range(600)
+]
 AT_MOST = {"training": 4.0, "export": 2.0}  # times the weights
 
 
