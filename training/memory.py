@@ -63,7 +63,7 @@ def _kept(model: "PreTrainedModel", head: torch.nn.Module, rows: Rows, train: Tr
     with torch.autograd.graph.saved_tensors_hooks(note, unchanged), autocast(train, device):
         nats_of(model, head, rows, device)
     # The way back begins with the gradient of the logits, as large as the logits themselves: in fp32, then rounded.
-    vocabulary = int(head.weight.shape[0])  # type: ignore[arg-type, index, union-attr]
+    vocabulary = int(head.weight.shape[0])  # type: ignore[index]
     return sum(kept.values()) + int(rows.asked().sum()) * vocabulary * 6
 
 

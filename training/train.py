@@ -297,7 +297,7 @@ def _metrics(outcome: dict[str, Any], seconds: float, train: Train) -> dict[str,
         "worked_seconds": round(seconds, 1),
         "cost_usd": None
         if train.price_per_hour is None
-        else round(seconds / 3600 * train.workers * train.price_per_hour, 6),
+        else round(seconds / 3600 * train.most_workers * train.price_per_hour, 6),
     }
 
 
