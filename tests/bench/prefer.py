@@ -1,8 +1,8 @@
 """`make bench PART=prefer`: how well the demo's model learns the tastes of three made curators.
 
-Each decides about 200 texts of the model; `mynah prefer` tunes it on them; then 500 texts of the model before and
-after, with seeds that nobody has used, are shown to the same curator. The model is trained first, where MYNAH_HOME has
-none.
+Each looks through 1,200 texts of the model and decides about 200: those it likes, up to half, and else ones that it
+does not. `mynah prefer` tunes the model on them; then 500 texts of the model before and after, with seeds that nobody has
+used, are shown to the same curator. The model is trained first, where MYNAH_HOME has none.
 """
 
 import math
@@ -31,7 +31,7 @@ from mynah.trained_on import copied_from
 from training.prefer import prefer
 
 FILE = "bots/fortune.yaml"
-DECISIONS, SAMPLES = 200, 500
+CANDIDATES, DECISIONS, SAMPLES = 1200, 200, 500
 SEEDS = {"decided": 1_000_000, "before": 2_000_000, "after": 3_000_000}
 
 
@@ -65,7 +65,7 @@ def main(names: Sequence[str]) -> None:
     bucket = Settings.read(os.environ).bucket
     model = next(manifest["id"] for manifest in bucket.manifests(bot.name, "models") if not manifest.get("method"))
     decided, before = (
-        sample(bot, model, count, seed) for count, seed in ((2 * DECISIONS, "decided"), (SAMPLES, "before"))
+        sample(bot, model, count, seed) for count, seed in ((CANDIDATES, "decided"), (SAMPLES, "before"))
     )
     with tempfile.TemporaryDirectory() as scratch, connect(None, Path(scratch)) as server:
         for number, (name, likes) in enumerate(TASTES.items()):
@@ -87,8 +87,10 @@ def sample(bot: Bot, model: str, count: int, seed: str) -> list[tuple[str, bool]
 
 
 def tuned(bot: Bot, settings: Settings, model: str, texts: list[tuple[str, bool]], likes: Callable[[str], bool]) -> str:
-    """The model that `mynah prefer` makes of `model` and a curator's DECISIONS, the first whole texts of these."""
-    chosen = list({fold_spaces(text): text for text, _ in texts if text}.values())[:DECISIONS]
+    """The model that `mynah prefer` makes of `model` and a curator's DECISIONS about these texts."""
+    whole = list({fold_spaces(text): text for text, _ in texts if text}.values())
+    chosen = [text for text in whole if likes(text)][: DECISIONS // 2]
+    chosen += [text for text in whole if not likes(text)][: DECISIONS - len(chosen)]
     with reach(settings.environment["DATABASE_URL"], settings.home) as connection:
         migrate(connection)
         served.carry_out(connection, served.ask(connection, bot.name, model, "bench").id)
