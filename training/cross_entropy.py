@@ -21,7 +21,7 @@ class _CrossEntropy(torch.autograd.Function):
         return (norms - logits.gather(1, wanted[:, None])[:, 0].float()).sum()
 
     @staticmethod
-    def backward(ctx: Any, weight: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, weight: torch.Tensor) -> tuple[torch.Tensor, None]:
         logits, wanted, norms = ctx.saved_tensors
         gradient = torch.empty_like(logits)
         parts = (tensor.split(ctx.rows) for tensor in (gradient, logits, wanted, norms))

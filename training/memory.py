@@ -64,7 +64,7 @@ def _kept(model: "PreTrainedModel", head: torch.nn.Module, rows: Rows, train: Tr
     with torch.autograd.graph.saved_tensors_hooks(note, unchanged), autocast(train, device):
         nats_of(model, head, rows, device)
     # The way back begins with the logits' gradient, as large as they are.
-    vocabulary = int(head.weight.shape[0])  # type: ignore[index, arg-type]
+    vocabulary = int(head.weight.shape[0])  # type: ignore[index]
     logits = int(rows.asked().sum()) * vocabulary * (2 if arithmetic(train, device) == "bf16" else 4)
     return sum(kept.values()) + logits
 
