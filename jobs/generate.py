@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from mynah import endpoint
+from mynah import endpoint, ranking
 from mynah.bot import Bot
 from mynah.bot.generate import Prompt
 from mynah.database import generations, near, served
@@ -19,6 +19,7 @@ from mynah.database.generations import Generation
 from mynah.database.tweets import NewTweet, add_tweets, known_texts
 from mynah.endpoint import ASK, Completion
 from mynah.errors import MynahError, UsageError
+from mynah.liking import Liking
 from mynah.progress import progress
 from mynah.recitation import Copied
 from mynah.rules import judge
@@ -89,6 +90,7 @@ def generate(
                 connection, bot.name, model, _asked(bot, asked, good, limit), bot.generate.seed, holder
             )
             near.fill(connection)
+            liking = ranking.liking(connection, bot.name)
         copied = copied_from(settings, bot.name, model)
         written, kept = one.requested, one.good
         total = good or min(limit or sys.maxsize, sum(prompt.samples for prompt in asked))
@@ -104,11 +106,12 @@ def generate(
                 )
                 came = list(endpoint.completions(client, bot.name, bot.generate.cased(prompt), ask, asleep))
                 with settings.connect() as connection:
-                    kept += _store(connection, bot, one, holder, prompt, came, copied)
+                    kept += _store(connection, bot, one, holder, prompt, came, copied, liking)
                 written += len(came)
                 advance(min(kept, total) if good else written, f"{kept} good of {written}" if good else "")
     with settings.connect() as connection:
         near.fill(connection)
+        ranking.refresh(connection, bot.name)
         ended = generations.end(connection, one.id, holder, bot.judge.approve_best, bot.judge.approve_above)
     if ended is None:
         raise _taken_over(bot.name)
@@ -193,12 +196,13 @@ def _store(
     prompt: str,
     came: list[Completion],
     copied: Copied,
+    liking: Liking | None,
 ) -> int:
     """Judge and store the texts of one request, all or none of them; returns how many are good. Raises MynahError."""
     good = rejected = known = 0
     with connection.transaction():
         for completion in came:
-            tweet = _judged(connection, bot, prompt, completion, one, copied)
+            tweet = _judged(connection, bot, prompt, completion, one, copied, liking)
             if tweet is None or not add_tweets(connection, bot.name, [tweet]):
                 known += 1
             elif tweet.state == "rejected":
@@ -216,7 +220,13 @@ def _taken_over(bot: str) -> MynahError:
 
 
 def _judged(
-    connection: Connection, bot: Bot, prompt: str, completion: Completion, one: Generation, copied: Copied
+    connection: Connection,
+    bot: Bot,
+    prompt: str,
+    completion: Completion,
+    one: Generation,
+    copied: Copied,
+    liking: Liking | None,
 ) -> NewTweet | None:
     """A completion as it is stored; None where it says nothing, or nothing new."""
     raw = bot.generate.cased(prompt) + completion.text
@@ -230,7 +240,17 @@ def _judged(
     stored = text or raw.strip()
     if not stored or known_texts(connection, bot.name, [stored]):
         return None
-    verdict = judge(text, bot.judge, copied, near.nearest(connection, text) if text else None)
+    verdict = judge(
+        text,
+        bot.judge,
+        copied,
+        near.nearest(connection, text) if text else None,
+        {account.kind for account in bot.accounts.values()},
+    )
+    score, scores = verdict.score, verdict.scores
+    if liking and not verdict.rejection:
+        (score,) = liking.scores([text])
+        scores = {"judged": verdict.score, **scores, "liked": score}
     return NewTweet(
         text=stored,
         state="rejected" if verdict.rejection else "candidate",
@@ -239,8 +259,8 @@ def _judged(
         model=one.model,
         sampling=completion.sampling,
         seed=completion.seed,
-        score=verdict.score,
-        scores=verdict.scores,
+        score=score,
+        scores=scores,
         broken=[asdict(rejection) for rejection in verdict.rejections],
         generation_id=one.id,
     )

@@ -12,8 +12,9 @@ from cronsim import CronSim
 from jobs.settle import compare
 from mynah.bot import Bot
 from mynah.bot.post import Posting
-from mynah.database import budget, posts, prompts, served, slots, spend
+from mynah.database import budget, posts, prompts, rankings, served, slots, spend
 from mynah.database.connection import Connection
+from mynah.database.rankings import Ranking
 from mynah.database.tweets import count_states
 from mynah.endpoint import client as client_of
 from mynah.endpoint import serving_model
@@ -96,6 +97,8 @@ class Status:
     spent: float = 0.0
     """Dollars that reading the sources has cost this month, or may have."""
     max_cost_usd: float = 0.0
+    liked: dict[str, Any] | None = None
+    """What was last learned of its curators: approved, rejected, auc; None where they decided too little."""
     played: dict[str, int] = field(default_factory=dict)
     """What people did with its prompts in the last DAYS days: visit, prompt (a new one), like, report."""
 
@@ -111,6 +114,7 @@ class Status:
                 f"current  {self._current()}",
                 f"serving  {self.serving or 'nothing answers'} at {self.endpoint}",
                 f"tweets   {tweets}",
+                *([f"liked    {self._liked(self.liked)}"] if self.liked else []),
                 *([f"played   {self._played()}"] if self.played else []),
                 *(
                     line
@@ -118,6 +122,13 @@ class Status:
                     for line in account.lines(f"{name}: " if len(self.accounts) > 1 else "", self.bot)
                 ),
             )
+        )
+
+    @staticmethod
+    def _liked(liked: dict[str, Any]) -> str:
+        return (
+            f"learned from {liked['approved']} approved and {liked['rejected']} rejected: of two decisions held out, "
+            f"the approved text is put first in {liked['auc']:.0%}"
         )
 
     def _played(self) -> str:
@@ -163,6 +174,7 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
         tweets = count_states(connection, bot.name)
         spent = float(spend.spent(connection, bot.name))
         played = prompts.counts(connection, bot.name, DAYS)
+        learned = rankings.ranking(connection, bot.name)
         accounts = {
             name: account_status(bot.name, name, section, connection, now)
             for name, section in bot.accounts_by_name().items()
@@ -185,7 +197,12 @@ def status(bot: Bot, settings: Settings, endpoint: str, now: datetime) -> Status
         spent=spent,
         max_cost_usd=bot.scrape.max_cost_usd,
         played=played,
+        liked=_liked(learned) if learned else None,
     )
+
+
+def _liked(learned: Ranking) -> dict[str, Any]:
+    return {"approved": learned.approved, "rejected": learned.rejected, "auc": learned.auc}
 
 
 def _current(now: served.Served) -> dict[str, Any]:

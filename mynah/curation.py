@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from mynah import ranking
 from mynah.bot import Bot
 from mynah.database import decisions, queue, tweets
 from mynah.database.connection import Connection
@@ -73,6 +74,8 @@ class History:
 
 def list_tweets(bot: Bot, connection: Connection, wanted: Filter, limit: int) -> Listing:
     """The bot's tweets that fit, the best first, at most `limit`."""
+    if wanted.state == "candidate":
+        ranking.refresh(connection, bot.name)
     found = queue.find(connection, bot.name, wanted, limit)
     none = f"no tweet is {wanted.state}" if wanted == Filter(wanted.state) else f"no {wanted.state} tweet fits"
     return Listing(wanted.state, found, tweets.count_states(connection, bot.name), none)

@@ -5,10 +5,11 @@
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mynah.lengths import BLUESKY_BYTES, BLUESKY_GRAPHEMES, graphemes
 from mynah.text import HASHTAG, words
 from mynah.toxicity import toxicity
 from mynah.tweet import mentions, urls, weight
@@ -69,10 +70,13 @@ def refused_by_x(text: str, max_weight: int = MAX_WEIGHT) -> Rejection | None:
     return empty(text) or character(text) or long(text, max_weight)
 
 
-def judge(text: str, rules: "Judge", copied: "Copied", near: Near | None = None) -> Verdict:
+def judge(
+    text: str, rules: "Judge", copied: "Copied", near: Near | None = None, accounts: Collection[str] = ()
+) -> Verdict:
     """Judge a cleaned text that a model wrote. "" is an unfinished one.
 
-    `near` is the earlier text that comes nearest, where it is known. Raises UsageError for a language in
+    `near` is the earlier text that comes nearest, where it is known; `accounts` the kinds of account that it is for.
+    Raises UsageError for a language in
     judge.languages that cannot be told.
     """
     found = words(text)
@@ -84,7 +88,7 @@ def judge(text: str, rules: "Judge", copied: "Copied", near: Near | None = None)
     return Verdict(
         score=round(variety * (1 - share) * (0.5 + substance / 2), 3),
         scores={name: round(value, 3) for name, value in scores.items()},
-        rejections=tuple(_broken(text, found, variety, rules, copied, near)),
+        rejections=tuple(_broken(text, found, variety, rules, copied, near, accounts)),
     )
 
 
@@ -100,7 +104,13 @@ def _forbidden(text: str, rules: "Judge") -> Iterator[Rejection]:
 
 
 def _broken(
-    text: str, found: list[str], variety: float, rules: "Judge", copied: "Copied", near: Near | None
+    text: str,
+    found: list[str],
+    variety: float,
+    rules: "Judge",
+    copied: "Copied",
+    near: Near | None,
+    accounts: Collection[str],
 ) -> Iterator[Rejection]:
     """Every rule that a text breaks; of one without a sentence, no more is asked."""
     if not text:
@@ -110,6 +120,7 @@ def _broken(
         yield few
     yield from _forbidden(text, rules)
     for rejection in (
+        long_for_bluesky(text) if "bluesky" in accounts else None,
         repetitive(variety, rules.min_variety),
         in_a_row(found, rules.max_in_a_row),
         copying(text, rules, copied),
@@ -163,6 +174,13 @@ def hashtags(text: str, most: int) -> Rejection | None:
 
 
 # What is worth a person's time.
+
+
+def long_for_bluesky(text: str) -> Rejection | None:
+    """What Bluesky takes is the same everywhere; a server of Mastodon says it, when the text is posted."""
+    if (characters := graphemes(text)) > BLUESKY_GRAPHEMES or len(text.encode()) > BLUESKY_BYTES:
+        return Rejection("long", f"it has {characters} characters, and Bluesky takes {BLUESKY_GRAPHEMES}")
+    return None
 
 
 def short(count: int, min_words: int) -> Rejection | None:

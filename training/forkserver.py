@@ -106,6 +106,9 @@ def _import(model_type: str | None) -> None:
         "training.worker",
         "training.failures",
         "torch._dynamo",
+        "transformers.models.auto.tokenization_auto",
+        "ray.air.execution",  # this one and the next for Ray Train's device manager
+        "aiohttp",
         *([f"transformers.models.{model_type}.modeling_{model_type}"] if model_type else []),
     ):
         with suppress(ImportError):

@@ -129,7 +129,9 @@ def _page(bot: "Bot", settings: "Settings", connection: "Connection", wanted: "F
     from jobs.curate.nearest import Corpus
     from jobs.curate.page import Page
     from jobs.curate.session import Session
+    from mynah import ranking
 
+    ranking.refresh(connection, bot.name)
     return Page(Session(bot, connection, wanted), Corpus(settings, bot)).run()
 
 

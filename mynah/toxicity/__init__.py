@@ -86,7 +86,7 @@ class _List:
 
         for token, start in zip(tokens, starts, strict=True):
             if (weight := self._weight(token)) and not is_passed(start):
-                yield token, weight
+                yield token.rstrip("!'’"), weight
         for weight, found in self._phrases:
             for match in found.finditer(joined) if weight else ():
                 if not is_passed(match.start()):

@@ -292,3 +292,20 @@ def test_candidates_with_a_high_score_are_approved(
     assert (done.candidates, done.approved) == (1, 1)
     assert [state for _, state, _ in rows(connection)] == ["candidate", "approved"]
     assert connection.execute("SELECT who, action FROM decisions").fetchall() == [("judge.approve_above", "approve")]
+
+
+def test_what_the_curators_like_ranks_new_texts(
+    bot: Bot, connection: Connection, settings: Settings, server: Server
+) -> None:
+    for number in range(50):
+        text = f"Why does bird {number} sing?" if number % 2 else f"Bird {number} sings a song."
+        tweets.add_tweets(connection, "demo", [tweets.NewTweet(text)])
+        tweets.decide(connection, "demo", number + 1, *(("approved",) if number % 2 else ("rejected", "dull")))
+    model(server, choices("The crow sings nothing at all today.", "Where do all of the crows go?"))
+    generate(asking(bot, 2, approve_best=1), settings, server.address)
+    statement, question = (tweets.get_tweet(connection, "demo", id) for id in (51, 52))
+    assert statement
+    assert question
+    assert (statement.score or 1) < 0.5 < (question.score or 0)
+    assert (question.state, question.scores["liked"]) == ("approved", question.score)
+    assert 0 < question.scores["judged"] < 1

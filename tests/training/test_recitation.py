@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mynah.bot import Bot, Clean, FileSource
+from mynah.bot import Bot, Clean, FileSource, Judge
 from mynah.bucket import Bucket
 from mynah.document import Document, pack, unpack
 from mynah.recitation import FILE, Copied, Recitation, shingles
+from mynah.rules import copying
 from mynah.text import same_text_key
 from tests.near import jaccard
 from training.dataset import build
@@ -78,3 +79,20 @@ def test_an_index_of_another_version_is_refused(made: tuple[Bucket, str], tmp_pa
     (tmp_path / FILE).write_bytes(data.replace(b'"version": 1', b'"version": 9', 1))
     with pytest.raises(ValueError, match="version 9"):
         Recitation(tmp_path / FILE)
+
+
+def test_what_was_copied_is_told_and_what_is_new_is_not(made: tuple[Bucket, str]) -> None:
+    """In small; make bench PART=recitation does it with real texts."""
+    bucket, id = made
+    copied = Recitation(Path(bucket.path("demo", "datasets", id, FILE))).copied
+    kept = [text for text in texts(made) if len(text.split()) >= 8]
+    cut = [" ".join(text.split()[len(text.split()) // 3 :]) for text in kept]
+    assert all(copying(text, Judge(), copied) for text in kept + cut if len(text.split()) >= 5)
+    new = [
+        "A crow repeats the news, and nobody else has heard of it before.",
+        "Nothing of this was ever said by any bird.",
+        "When it rains, my parrot whistles a tune that it must have heard in another house.",
+    ]
+    assert not any(copying(text, Judge(), copied) for text in new)
+    edited = [text.replace(" and ", " so ").replace("nobody", "no one") for text in kept]
+    assert sum(copying(text, Judge(), copied) is not None for text in edited) > len(edited) / 2
