@@ -54,11 +54,11 @@ def hub(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         def answer(self, body: bool) -> None:
             path = urlsplit(self.path).path.removeprefix("/api/models")
             who, _, file = path[1:].partition("/resolve/main/")
-            who, _, listed = who.partition("/tree/main")
+            who, tree, listed = who.partition("/tree/main")
             if who == "someone/gated":
                 return self.say(403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "ask for it"}, body)
             if who == "someone/gguf":
-                if listed:
+                if tree:
                     files = [
                         {"type": "file", "path": name, "size": 1, "oid": COMMIT} for name in (".gitattributes", GGUF)
                     ]
