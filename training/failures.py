@@ -56,7 +56,16 @@ class Patience(UserCallback):
 
 def root_cause(error: Exception, bot: str, logs: str) -> Exception:
     """Why training failed, in one line: an exception of ours or of the disk before what followed from it."""
-    failures = getattr(error, "worker_failures", None) or {0: getattr(error, "controller_failure", error)}
+    failures = getattr(error, "worker_failures", None)
+    if not failures:
+        failure = getattr(error, "controller_failure", error)
+        if isinstance(failure, OSError) and "AWS Error" in str(failure):
+            why = str(failure).partition(";")[0]
+            return MynahError(
+                f"training {bot} stopped, as its checkpoint could not be recorded: {why}; `mynah train {bot}` goes on"
+                " from the one before it"
+            )
+        failures = {0: failure}
     return told([_unwrapped(failure) for _, failure in sorted(failures.items())], bot, logs)
 
 

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 CLIP = 1.0  # the gradient's norm, at the most
 
 
-def rows_per_step(train: Train, workers: int) -> int:
-    """How many rows all workers together learn from in one step; each at least one."""
+def rows_per_step(train: Train) -> int:
+    """How many rows all workers together learn from in one step, also where fewer are there than there may be."""
     if train.batch_tokens:
-        return max(workers, round(train.batch_tokens / train.block_size))
-    return train.batch_size * workers
+        return max(train.most_workers, round(train.batch_tokens / train.block_size))
+    return train.batch_size * train.most_workers
 
 
-def count_steps(train: Train, rows: int, workers: int) -> int:
+def count_steps(train: Train, rows: int) -> int:
     """Steps in all, for a training set of `rows` rows."""
-    return train.max_steps or max(1, math.ceil(train.epochs * rows / rows_per_step(train, workers)))
+    return train.max_steps or max(1, math.ceil(train.epochs * rows / rows_per_step(train)))
 
 
-def step_rows(step: int, blocks: Rows, train: Train, workers: int) -> Rows:
+def step_rows(step: int, blocks: Rows, train: Train) -> Rows:
     """What all workers together learn from in the step `step` (from 0)."""
-    return blocks[rows_of_step(step, rows_per_step(train, workers), len(blocks), train.seed)]
+    return blocks[rows_of_step(step, rows_per_step(train), len(blocks), train.seed)]
 
 
 def parts(rows: Rows, train: Train, rank: int, workers: int) -> list[Rows]:

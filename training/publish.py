@@ -1,6 +1,7 @@
 """A trained model as a folder that any server of the field loads, with an int8 export to OpenVINO inside."""
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -17,12 +18,15 @@ from mynah.bot import Generate
 from training.blocks import begin_with_bos
 from training.samples import generation_config
 
+TASK = "text-generation-with-past"  # as optimum calls a causal language model that keeps what it has seen
+
 
 def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path, generate: Generate) -> None:
     """Write `model` to `folder`: safetensors, tokenizer, the bot's sampling as generation_config.json, and openvino/.
 
     The model has learnt documents as BOS text EOS. The tokenizer written begins every prompt with that BOS by
     itself (EOS where the model has no BOS), so that an empty prompt asks for a text from its beginning.
+    Where the caller keeps no reference to `model`, its weights are given up as soon as they are written.
     """
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -31,7 +35,40 @@ def write_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, fold
     model.generation_config = generation_config(tokenizer, generate)
     model.save_pretrained(folder)
     _save_tokenizer(tokenizer, folder)
-    _export_openvino(model, tokenizer, folder / "openvino")
+    with (
+        warnings.catch_warnings(),
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        tempfile.TemporaryDirectory(dir=folder) as whole,  # the weights in fp32, which only int8 is made of
+    ):
+        warnings.simplefilter("ignore")
+        import_exporters()
+        from optimum.exporters.openvino.convert import export_from_model, export_tokenizer
+        from optimum.intel import OVConfig
+
+        exported = folder / "openvino"
+        exported.mkdir()
+        with torch.no_grad():
+            # Without preprocessors, the tokenizer is not loaded and saved once more.
+            export_from_model(model, whole, task=TASK, ov_config=OVConfig(dtype="fp32"), preprocessors=[])
+        model.config.save_pretrained(exported)
+        model.generation_config.save_pretrained(exported)
+        del model
+        gc.collect()
+        _compress(Path(whole), exported)
+        _save_tokenizer(tokenizer, exported)
+        export_tokenizer(tokenizer, exported, task=TASK)
+
+
+def _compress(whole: Path, folder: Path) -> None:
+    """Write the OpenVINO model in the folder `whole` to `folder`, with its weights in int8."""
+    import nncf
+    import openvino
+
+    compressed = nncf.compress_weights(
+        openvino.Core().read_model(whole / "openvino_model.xml"), mode=nncf.CompressWeightsMode.INT8_ASYM
+    )
+    openvino.save_model(compressed, folder / "openvino_model.xml", compress_to_fp16=False)
 
 
 def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -68,27 +105,3 @@ def import_exporters() -> None:
     convert.allow_skip_tracing_check = lambda library, kind: True
     for name in ("nncf", "optimum", "openvino"):
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def _export_openvino(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Export to OpenVINO: a stateful model with int8 weights, its tokenizer and its generation config."""
-    with warnings.catch_warnings(), Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        warnings.simplefilter("ignore")
-        import_exporters()
-        import nncf
-        import openvino
-        from optimum.exporters.openvino.convert import export_from_model, export_tokenizer
-        from optimum.intel import OVConfig
-
-        task = "text-generation-with-past"
-        with tempfile.TemporaryDirectory(dir=folder.parent) as whole:  # the weights in fp32, which only int8 is made of
-            with torch.no_grad():
-                export_from_model(model, whole, task=task, ov_config=OVConfig(dtype="fp32"))
-            exported = openvino.Core().read_model(Path(whole, "openvino_model.xml"))
-            compressed = nncf.compress_weights(exported, mode=nncf.CompressWeightsMode.INT8_ASYM)
-            folder.mkdir()
-            openvino.save_model(compressed, folder / "openvino_model.xml", compress_to_fp16=False)
-        model.config.save_pretrained(folder)
-        model.generation_config.save_pretrained(folder)
-        _save_tokenizer(tokenizer, folder)
-        export_tokenizer(tokenizer, folder, task=task)

@@ -22,6 +22,7 @@ os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # how soon th
 import psutil
 import ray
 
+from mynah.bot import Train
 from mynah.errors import MynahError
 from training.phases import Phases, timed
 
@@ -30,8 +31,9 @@ OBJECT_STORE = 100 << 20  # bytes of shared memory: nothing large goes through i
 
 @dataclass(frozen=True)
 class Resources:
-    """What each worker gets."""
+    """How many workers there are at the most, and what each gets."""
 
+    workers: int
     gpu: bool
     cores: float
     """Of a worker without a GPU."""
@@ -42,8 +44,8 @@ class Resources:
 
 
 @contextmanager
-def ray_session(workers: int, python: str, phases: Phases) -> Iterator[Resources]:
-    """Ray, up and quiet, while the block runs. Raises MynahError where it has too few GPUs for `workers`.
+def ray_session(train: Train, python: str, phases: Phases) -> Iterator[Resources]:
+    """Ray, up and quiet, while the block runs. Raises MynahError where it has too few GPUs for `train`'s workers.
 
     `python` is what its processes on this machine are started with (see training.forkserver).
     """
@@ -53,7 +55,7 @@ def ray_session(workers: int, python: str, phases: Phases) -> Iterator[Resources
         with timed(phases, "Ray's start"), _importing_trainer():
             ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
         try:
-            yield _share(workers, f"those of the cluster {address}")
+            yield _share(train, f"those of the cluster {address}")
         finally:
             with timed(phases, "Ray's end"):
                 ray.shutdown()
@@ -77,7 +79,7 @@ def ray_session(workers: int, python: str, phases: Phases) -> Iterator[Resources
                 log_to_driver=False,
                 _system_config={"prestart_worker_first_driver": False},  # a fork is there at once
             )
-        yield _share(workers, logs)
+        yield _share(train, logs)
     except MynahError as error:
         keep = logs in str(error)
         raise
@@ -129,16 +131,18 @@ def _end_children(but: list[psutil.Process]) -> None:
         psutil.wait_procs(left, timeout=5)
 
 
-def _share(workers: int, logs: str) -> Resources:
+def _share(train: Train, logs: str) -> Resources:
     """A GPU per worker where there are GPUs, else an equal share of the cores."""
+    fewest, most = train.fewest_workers, train.most_workers
+    alone = "RAY_ADDRESS" not in os.environ  # no other machine will come
     if gpus := int(ray.cluster_resources().get("GPU", 0)):
-        if gpus < workers:
-            raise MynahError(f"train.workers is {workers}, and there are {gpus} GPUs: lower train.workers to {gpus}")
-        return Resources(True, 0, None, logs)
+        if gpus < fewest:
+            raise MynahError(f"train.workers is {train.workers}, and there are {gpus} GPUs: ask for {gpus} at most")
+        return Resources(min(most, gpus) if alone else most, True, 0, None, logs)
     nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    workers = max(fewest, min(most, sum(nodes))) if alone else most
     for cores in range(max(nodes, default=0), 0, -1):
         if sum(node // cores for node in nodes) >= workers:
-            return Resources(False, cores, cores, logs)
+            return Resources(workers, False, cores, cores, logs)
     # More workers than cores, or a cluster that has yet to grow.
-    share = sum(nodes) / workers if "RAY_ADDRESS" not in os.environ else 1
-    return Resources(False, share, 1, logs)
+    return Resources(workers, False, sum(nodes) / workers if alone else 1, 1, logs)

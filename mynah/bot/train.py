@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mynah.bot.section import Section, Unit
+
+Count = Annotated[int, Field(ge=1)]
 
 
 class Train(Section):
@@ -65,8 +67,10 @@ class Train(Section):
     first the untuned model, then every sample_every steps and in the end. 0: none."""
     sample_every: Annotated[int, Unit("steps")] = Field(default=100, ge=1)
     """Steps between two times that samples are written."""
-    workers: Annotated[int, Unit("processes")] = Field(default=1, ge=1)
-    """Ray Train workers, which share the work. On CPUs they split the cores; on GPUs each takes one GPU."""
+    workers: Annotated[Count | Annotated[list[Count], Field(min_length=2, max_length=2)], Unit("processes")] = 1
+    """Ray Train workers, which share the work. On CPUs they split the cores; on GPUs each takes one GPU. `[1, 4]`: at
+    least one, and up to four as there is room. A step then learns what four would learn in it, however many there are.
+    """
     seed: Annotated[int, Unit("number")] = 0
     """Seed of the data's order and of dropout."""
     price_per_hour: Annotated[float | None, Unit("US dollars per hour and worker")] = Field(default=None, ge=0)
@@ -74,3 +78,18 @@ class Train(Section):
     keep_models: Annotated[int, Unit("models")] = Field(default=5, ge=1)
     """How many of the newest models `mynah prune` keeps, beside the best, the current, the one before, and those whose
     texts are known."""
+
+    @property
+    def fewest_workers(self) -> int:
+        return self.workers if isinstance(self.workers, int) else self.workers[0]
+
+    @property
+    def most_workers(self) -> int:
+        return self.workers if isinstance(self.workers, int) else self.workers[1]
+
+    @field_validator("workers")
+    @classmethod
+    def _rising(cls, workers: int | list[int]) -> int | list[int]:
+        if isinstance(workers, list) and workers[0] > workers[1]:
+            raise ValueError(f"the fewest come first: write [{workers[1]}, {workers[0]}]")
+        return workers

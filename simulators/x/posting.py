@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from simulators.x.account import USER, Account, Post, invalid, shown
+from simulators.x.world import COUNTS
 
 # What X takes beside the text; the simulator has nothing to attach to or to answer.
 OTHER_FIELDS = {"card_uri", "community_id", "direct_message_deep_link", "edit_options", "for_super_followers_only"}
@@ -54,5 +55,6 @@ def text_of(body: bytes) -> str:
 def _tweet(post: Post) -> dict[str, Any]:
     text, links = shown(post)
     time = datetime.fromtimestamp(post.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    tweet = {"id": post.id, "edit_history_tweet_ids": [post.id], "text": text, "created_at": time}
+    tweet: dict[str, Any] = {"id": post.id, "edit_history_tweet_ids": [post.id], "text": text, "created_at": time}
+    tweet["public_metrics"] = dict.fromkeys(COUNTS, 0)
     return tweet | {"author_id": USER["id"]} | ({"entities": {"urls": links}} if links else {})

@@ -40,6 +40,6 @@ def test_no_text_is_posted_twice_none_is_lost_and_none_stays_in_doubt(
 ) -> None:
     if name == "bluesky":
         request.getfixturevalue("shared")
-    outcome = storm_at(name, 60, settle=12)
+    outcome = storm_at(name, 60, settle=6)
     is_calm(outcome, 60)
     assert outcome.killed > 5

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -11,7 +12,8 @@ import pytest
 from prometheus_client import generate_latest
 from psycopg import sql
 
-from mynah.database import posts, prompts, silences, tweets
+from mynah.bot import OutboxAccount
+from mynah.database import posts, prompts, silences, slots, tweets
 from mynah.database.connection import Connection
 from mynah.settings import Settings
 from serving.exporter import Tweets
@@ -37,6 +39,28 @@ def test_prometheus_reads_the_texts_by_state_from_postgres(settings: Settings, c
     assert post
     posts.record(connection, post.id, "7", "https://x.com/i/web/status/7")
     assert 'mynah_last_post_timestamp_seconds{bot="demo"}' in read(Tweets(settings, ["demo"]))
+
+
+def test_how_long_the_texts_of_each_account_last(settings: Settings, connection: Connection) -> None:
+    tweets.add_tweets(connection, "demo", [tweets.NewTweet(f"text {n}", state="approved") for n in range(6)])
+    accounts = {
+        "main": OutboxAccount(kind="outbox", schedule="0 */8 * * *", stock_days=4),
+        "rare": OutboxAccount(kind="outbox", suspend=True),
+    }
+    slots.miss(connection, "demo", "main", datetime.now(UTC), "it says 503")
+    doubtful = posts.claim(connection, "demo", "rare")
+    assert doubtful
+    posts.doubt(connection, doubtful.id, "lost")
+    posts.looks_like(connection, doubtful.id, "https://x.com/1")
+    metrics = read(Tweets(settings, ["demo"], accounts={"demo": accounts}))
+    assert {line for line in metrics.splitlines() if 'account="' in line} == {
+        'mynah_stock_days{account="main",bot="demo"} 2.0',
+        'mynah_stock_days_wanted{account="main",bot="demo"} 4.0',
+        'mynah_missed_posts{account="main",bot="demo"} 1.0',
+        'mynah_missed_posts{account="rare",bot="demo"} 0.0',
+        'mynah_posts_for_a_person{account="main",bot="demo"} 0.0',
+        'mynah_posts_for_a_person{account="rare",bot="demo"} 1.0',
+    }
 
 
 def test_silent_accounts_are_counted_as_long_as_they_are(settings: Settings, connection: Connection) -> None:

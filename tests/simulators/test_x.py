@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ import httpx
 import oauthlib.oauth1
 import pytest
 import tweepy
+from jsonschema import Draft202012Validator
 
 from jobs.accounts.x import XAccount
 from simulators.x.api import DEMO_KEYS
+from tests.x import simulated
 
 
 class Simulator:
@@ -350,3 +353,64 @@ def test_a_port_or_a_file_in_use(running: Simulator, home: Path, start: Callable
 def test_kept_lines_are_json(running: Simulator) -> None:
     state = Path(running.said[0].partition("kept in ")[2].partition(";")[0])
     assert {json.loads(line)["event"] for line in state.read_text().splitlines()} <= {"posted", "deleted", "refused"}
+
+
+def test_what_it_answers_to_posting_is_as_x_describes_it(running: Simulator, shared: Path) -> None:
+    """X's own OpenAPI description: a post, an account's own timeline with every field asked for, refusals."""
+    described = json.loads((shared / "data/x-api/x_api_v2_openapi.json").read_text())
+    client, user = running.tweepy, DEMO_KEYS["X_ACCESS_TOKEN"].partition("-")[0]
+    text = "as X describes it: https://example.com/a & more"
+    fields = "created_at,entities,note_tweet,public_metrics,author_id"
+    made = client.request("POST", "/2/tweets", json={"text": text}, user_auth=True)
+    for answer, method, path, status in (
+        (made, "post", "/2/tweets", "201"),
+        (client.request("GET", "/2/users/me", user_auth=True), "get", "/2/users/me", "200"),
+        (
+            client.request("GET", f"/2/users/{user}/tweets", {"tweet.fields": fields}, user_auth=True),
+            "get",
+            "/2/users/{id}/tweets",
+            "200",
+        ),
+        (
+            client.request("DELETE", f"/2/tweets/{made.json()['data']['id']}", user_auth=True),
+            "delete",
+            "/2/tweets/{id}",
+            "200",
+        ),
+    ):
+        assert answer.status_code == int(status)
+        schema = described["paths"][path][method]["responses"][status]["content"]["application/json"]["schema"]
+        Draft202012Validator({**schema, "components": described["components"]}).validate(answer.json())
+    with pytest.raises(tweepy.BadRequest) as refused:
+        client.create_tweet(text="x" * 281)
+    problem = described["components"]["schemas"]["Problem"]
+    Draft202012Validator({**problem, "components": described["components"]}).validate(refused.value.response.json())
+
+
+def test_its_clock_and_its_lag(tmp_path: Path) -> None:
+    with simulated(tmp_path / "x.jsonl", ahead=500, lag=0.5) as url:
+        client = XAccount(*DEMO_KEYS.values(), api_url=url)._client
+        me = client.get_me(user_auth=True)["data"]["id"]
+        made = client.create_tweet(text="hello")["data"]["id"]
+
+        def timeline() -> list[dict[str, Any]]:
+            posts: list[dict[str, Any]] = client.get_users_tweets(me, user_auth=True, tweet_fields=["created_at"]).get(
+                "data", []
+            )
+            return posts
+
+        assert timeline() == []
+        end = time.monotonic() + 5
+        while not timeline() and time.monotonic() < end:
+            time.sleep(0.05)
+        (post,) = timeline()
+        assert post["id"] == made
+        assert 495 < datetime.fromisoformat(post["created_at"]).timestamp() - time.time() < 505
+
+
+def test_it_is_hostile_as_told(home: Path, start: Callable[..., Simulator]) -> None:
+    simulator = start(home, "--hostile", "after:100")
+    with pytest.raises(tweepy.TwitterServerError) as error:
+        simulator.tweepy.create_tweet(text="it stands")
+    assert error.value.response.json()["title"] == "Service Unavailable"
+    assert "it stands" in httpx.get(simulator.url).text

@@ -2,11 +2,14 @@
 
 import logging
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mynah.bot import Bot
@@ -116,15 +119,21 @@ def finished(
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
-    """An empty bucket on an S3 server on loopback."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
+def s3_server() -> Iterator[ThreadedMotoServer]:
+    """An S3 server on loopback; stopped and started again, it has what it had."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: ThreadedMotoServer, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket on that server."""
+    host, port = s3_server.get_host_and_port()
     for name, value in {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "key",
@@ -133,8 +142,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     }.items():
         monkeypatch.setenv(name, value)
     boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1").create_bucket(Bucket="bots")
-    yield Bucket("s3://bots/mynah")
-    server.stop()
+    return Bucket("s3://bots/mynah")
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_the_conversion_is_kept_and_half_of_one_is_not(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(smollm2, "_tokenizer", killed)
+        patch.setattr(smollm2, "byte_level_tokenizer", killed)
         patch.setattr(smollm2, "_model", lambda reader: LlamaForCausalLM.from_pretrained(cache / CONVERTED))
         with pytest.raises(KeyboardInterrupt):
             load_base("smollm2-135m", tmp_path)

@@ -84,7 +84,7 @@ def test_a_person_reads_lineage_and_figures() -> None:
 def test_a_model_that_is_made_of_another_is_shown_beside_it() -> None:
     metrics = {"dev_loss_untuned": 4.0, "dev_loss_before": 3.0, "dev_loss": 3.1, "dev_perplexity": 22.2, "steps": 9}
     text = make({**MANIFEST, "parent": "20261126T000000-00000000", "method": "prefer", "metrics": metrics})
-    assert "- Model: 20261127T120000-0123abcd, made of 20261126T000000-00000000 by prefer\n" in text
+    assert "- Model: 20261127T120000-0123abcd, made of 20261126T000000-00000000 by `mynah prefer`\n" in text
     assert "| loss, nats per token | 4.000 | 3.000 | 3.100 |\n| perplexity |  |  | 22.2 |\n" in text
     assert "\n9 steps.\n" in text
 

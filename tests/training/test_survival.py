@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from moto.server import ThreadedMotoServer
 from ray.exceptions import ActorDiedError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
@@ -20,6 +22,7 @@ from mynah.errors import MynahError
 from mynah.settings import Settings
 from tests.training.conftest import Finished
 from tests.training.trainer import history_of, start
+from training.checkpoint import SNAPSHOT
 from training.failures import DEATHS, Patience
 
 KILLS = int(os.environ.get("MYNAH_TEST_KILLS", "3"))
@@ -139,3 +142,38 @@ def test_what_would_go_wrong_again_is_not_tried_again(fault: Exception):
     silence = RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer")
     with pytest.raises(type(fault), match=str(fault).replace("[", r"\[")):
         Patience("bird", "/logs", Board()).after_exception(None, {0: silence, 1: fault})
+
+
+@pytest.mark.slow
+def test_a_bucket_that_is_gone_at_a_checkpoint_ends_the_run_which_goes_on_when_it_is_back(
+    finished: Finished,
+    write_dataset: Callable[..., str],
+    s3_server: ThreadedMotoServer,
+    s3: Bucket,
+    settings_of: Callable[[Bucket, Path, str], Settings],
+    database_url: str,
+    tmp_path: Path,
+):
+    write_dataset(s3, tmp_path / "dataset")
+    settings = settings_of(s3, tmp_path / "home", database_url)
+    process = start(finished.bot, settings, tries=6)  # 0.8 s, instead of 100
+    while not any(SNAPSHOT in s3.names("bird", "runs", run) for run in s3.names("bird", "runs")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    s3_server.stop()
+    _, err = process.communicate()
+    assert process.returncode == 1, err
+    assert re.fullmatch(
+        r"mynah: training bird stopped, as (the checkpoint of step \d+ could not be written|its checkpoint could not be"
+        r" recorded): [^\n]+; `mynah train bird` goes on from the one before it",
+        err.splitlines()[-1],
+    )
+    s3_server.start()
+    assert s3.names("bird", "models") == []
+    process = start(finished.bot, settings)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert "going on from step " in err
+    (model,) = s3.names("bird", "models")
+    undisturbed = history_of(finished.bucket, finished.bucket.names("bird", "models")[-1])
+    assert f"{history_of(s3, model)[-1]['dev_loss']:.3f}" == f"{undisturbed[-1]['dev_loss']:.3f}"

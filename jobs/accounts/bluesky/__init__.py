@@ -104,9 +104,8 @@ class BlueskyAccount:
         """
         try:
             session = self._sessions.get(self._http)
-            query = {"repo": session.did, "collection": COLLECTION, "limit": size} | (
-                {"cursor": cursor} if cursor else {}
-            )
+            query = {"repo": session.did, "collection": COLLECTION, "limit": size}
+            query |= {"cursor": cursor} if cursor else {}
             answer = ask(self._http, f"{session.pds}/xrpc/com.atproto.repo.listRecords", query)
             if answer.status != 200:
                 raise ValueError(answer.words)
@@ -129,8 +128,11 @@ class BlueskyAccount:
         answer = ask(self._http, f"{self._view}/xrpc/app.bsky.feed.getPosts", {"uris": uris}, timeout=VIEW_TIMEOUT)
         posts = answer.body.get("posts") if answer.status == 200 else None
         return {
-            str(post.get("uri")): {name: int(post[theirs]) for theirs, name in NUMBERS.items() if theirs in post}
+            str(post.get("uri")): {
+                name: post[theirs] for theirs, name in NUMBERS.items() if isinstance(post.get(theirs), int)
+            }
             for post in (posts if isinstance(posts, list) else ())
+            if isinstance(post, dict)
         }
 
     def _put(self, session: Session, record: Record) -> Answer:

@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from jobs.accounts import Posted, Refused, Shown, Unavailable, Unknown, mastodon, open_account
+from jobs.accounts import Posted, Refused, Shown, Unavailable, Unknown, open_account
 from jobs.accounts.mastodon import MastodonAccount
+from jobs.accounts.mastodon.text import same_text
 from mynah import bot as bot_file
 from mynah.bot import Bot, FileSource
 from mynah.database.posts import Post
@@ -114,11 +115,13 @@ def test_finds_what_mastodon_shows_otherwise(account: MastodonAccount, row: Post
 
 def test_texts_that_differ_in_their_links_alone_are_for_a_person() -> None:
     html = content("https://m.example", "look at https://example.com/one")
-    assert mastodon._same("look at https://example.com/one", html) is True
-    assert mastodon._same("look at https://example.com/two", html) is None
-    assert mastodon._same("look there", html) is False
+    assert same_text("look at https://example.com/one", html) is True
+    assert same_text("look at https://example.com/two", html) is None
+    assert same_text("look there", html) is False
+    html = content("https://m.example", "one (https://example.com/one), @anna@m.example")
+    assert same_text("one (https://example.com/two), @anna@other.example", html) is None
     shortened = '<p>look at <a href="https://example.com/one?a=b&amp;c=d">example.com/…</a></p>'
-    assert mastodon._same("look at https://example.com/one?a=b&c=d", shortened) is True
+    assert same_text("look at https://example.com/one?a=b&c=d", shortened) is True
 
 
 def status(**more: Any) -> dict[str, Any]:

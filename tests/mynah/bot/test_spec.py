@@ -82,6 +82,18 @@ def test_an_account_has_the_defaults_of_post() -> None:
         assert account.model_validate({"kind": kind}).model_dump(include=shared) == Post().model_dump(include=shared)
 
 
+@pytest.mark.parametrize(("given", "fewest", "most"), [("2", 2, 2), ("[1, 4]", 1, 4)])
+def test_workers_are_a_number_or_the_fewest_and_the_most(tmp_path: Path, given: str, fewest: int, most: int) -> None:
+    train = load(bot_file(tmp_path, f"{GOOD}    train: {{workers: {given}}}\n")).train
+    assert (train.fewest_workers, train.most_workers) == (fewest, most)
+
+
+@pytest.mark.parametrize("given", ["0", "[0, 2]", "[1]", "[4, 1]"])
+def test_other_numbers_of_workers_are_refused(tmp_path: Path, given: str) -> None:
+    with pytest.raises(UsageError, match=r"train\.workers"):
+        load(bot_file(tmp_path, f"{GOOD}    train: {{workers: {given}}}\n"))
+
+
 def test_a_new_key_at_its_default_leaves_fingerprints_as_they_are() -> None:
     class LaterTrain(Train):
         patience: Annotated[int, Unit("measurements")] = 3

@@ -89,9 +89,10 @@ rayClusterSpec:
                 - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
   workerGroupSpecs:
     - groupName: workers
-      replicas: {{ .bot.train.workers }}
+      {{- $workers := kindIs "slice" .bot.train.workers | ternary .bot.train.workers (list .bot.train.workers) | last }}
+      replicas: {{ $workers }}
       minReplicas: 0
-      maxReplicas: {{ .bot.train.workers }}
+      maxReplicas: {{ $workers }}
       rayStartParams: {num-cpus: {{ include "mynah.cores" $ray.cpu | quote }}, object-store-memory: "100000000"}
       template:
         metadata:

@@ -6,9 +6,6 @@ An Idempotency-Key is stored with the claim and sent along. It helps and does no
 status while the first is at work, and may answer a repeat with 500 (docs.joinmastodon.org/methods/statuses).
 """
 
-import html
-import re
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -17,10 +14,11 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from jobs.accounts import FREE, Outcome, Page, Posted, Published, Record, Refused, Shown, Unavailable, Unknown
+from jobs.accounts.mastodon.text import plain, same_text
 from mynah import bot as bot_file
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
-from mynah.lengths import MASTODON_LINK, MASTODON_MAX, local_names, mastodon_length
+from mynah.lengths import MASTODON_LINK, MASTODON_MAX, mastodon_length
 from mynah.rules import Rejection
 from mynah.settings import Settings
 from mynah.x_client import brief, never_sent, short
@@ -123,7 +121,7 @@ class MastodonAccount:
         return Page(shown, None if old else last)
 
     def same(self, post: Post, shown: Shown) -> bool | None:
-        return _same(post.text, str(shown.data["content"]))
+        return same_text(post.text, str(shown.data["content"]))
 
     @cached_property
     def _user_id(self) -> str:
@@ -217,31 +215,4 @@ def _shown(status: Any) -> Shown:
         raise ValueError("a status without an id")  # the library makes one of any object
     numbers = {name: int(status[theirs]) for theirs, name in NUMBERS.items() if isinstance(status.get(theirs), int)}
     published = Published(str(status["id"]), str(status["url"] or status["uri"]))
-    return Shown(published, _plain(status["content"]), {"content": status["content"]}, numbers)
-
-
-def _same(text: str, content: str) -> bool | None:
-    """Whether the HTML of a status is that of `text`; None where only the links differ.
-
-    Mastodon shows a link in parts, which together are the link as it was written; other servers may shorten it. It
-    drops the host of an account's name, and white space at the ends.
-    """
-    ours = _folded(local_names(text))
-    if ours in (_folded(_plain(content)), _folded(_plain(_LINK.sub(r"\1", content)))):
-        return True
-    without = _folded(_plain(_LINK.sub("", content)))
-    return None if without == _folded(_URL.sub("", local_names(text))) and _LINK.search(content) else False
-
-
-_LINK = re.compile(r'<a\b(?![^>]*\bmention\b)[^>]*\bhref="([^"]*)"[^>]*>.*?</a>', re.DOTALL)
-_URL = re.compile(r"https?://\S+")
-
-
-def _plain(content: str) -> str:
-    """The text of a status's HTML."""
-    broken = re.sub(r"<br\s*/?>|</p>", "\n", content)
-    return html.unescape(re.sub(r"<[^>]*>", "", broken))
-
-
-def _folded(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return Shown(published, plain(status["content"]), {"content": status["content"]}, numbers)
