@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import ray.train.torch
@@ -14,10 +13,11 @@ from mynah.errors import MynahError
 from training import checkpoint, lora, memory
 from training.attention import SHORT, attend_to_short_rows
 from training.base_model import load_base
-from training.blocks import Rows, begin_with_bos, check_size, encode, pack, pack_dev
+from training.blocks import begin_with_bos, check_size, encode, pack, pack_dev
 from training.evaluation import Scored, characters_of, choose, dev_texts, nats
-from training.loss import dev_loss, is_causal, keeps_borders, nats_of, sum_over_workers
-from training.optimization import CLIP, adamw, count_steps, learning_rate, parts, step_rows
+from training.gradients import gradients
+from training.loss import dev_loss, is_causal, keeps_borders, sum_over_workers
+from training.optimization import adamw, count_steps, learning_rate, step_rows
 from training.phases import Phases, timed
 from training.precision import arithmetic, autocast
 from training.progress_board import Job
@@ -92,11 +92,8 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     if "model" in state:
         lora.load_tuned_state(model, state["model"])
     parallel = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"gradient_as_bucket_view": True})
-    # Only with the last part of a step do the workers exchange their gradients.
-    alone: Callable[[], AbstractContextManager[None]] = getattr(parallel, "no_sync", nullcontext)
-    head = model.get_output_embeddings()
     memory.check(
-        memory.measure(model, head, blocks[slice(0, 2)], train, device),
+        memory.measure(model, model.get_output_embeddings(), blocks[slice(0, 2)], train, device),
         memory.free_memory(device),
         context.get_local_world_size() if device.type == "cpu" else 1,
         train,
@@ -139,13 +136,6 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     def tell_samples() -> None:
         show(samples=[{"step": row["step"], "samples": row["samples"]} for row in history if "samples" in row])
 
-    def learn(rows: Rows, weight: float) -> torch.Tensor:
-        """Add to the gradients those of the rows' nats times `weight`; returns the nats."""
-        with autocast(train, device):
-            loss = nats_of(parallel, head, rows, device)
-        (loss * weight).backward()
-        return loss.detach()
-
     show(steps=steps, step=step, saved=step, tokens=tokens, rows=len(blocks), precision=arithmetic(train, device))
     started = time.monotonic() - seconds
     if step == 0:
@@ -162,18 +152,10 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         for group in optimizer.param_groups:
             group["lr"] = rate
         rows = step_rows(step, blocks, train)
-        tokens, asked = rows.count_tokens(), int(rows.asked().sum())
+        tokens = rows.count_tokens()
         before = time.monotonic()
         with timed(phases, "steps"):
-            total = torch.zeros((), device=device)
-            # Workers' gradients are averaged: with this weight, they are those of the mean over the step's tokens.
-            *first, last = parts(rows, train, rank, world)
-            for part in first:
-                with alone():
-                    total += learn(part, world / asked)
-            total += learn(last, world / asked)
-            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-            mean = sum_over_workers(total).item() / asked
+            mean = gradients(parallel, model, rows, train, rank, world, device)
             if not math.isfinite(mean):
                 raise MynahError(
                     f"training {job.bot} went astray: the loss of step {step + 1} is {mean}; lower train.learning_rate"

