@@ -14,7 +14,12 @@
 #   make bench PART=playing          how light the Play page is, how soon known and new prompts are answered
 #   make bench PART=posting          how soon a text is posted, and how soon Postgres answers with 100,000 tweets
 #   make bench PART=sentiment        how well the sentiment of texts is told, beside VADER
+#   make bench PART=learning         how fast and how well models learn, beside transformers' Trainer
+#   make bench PART=training_memory  the memory that a training and an export take at the most
 #   make bench PART=prefer           what three made curators like, before and after `mynah prefer`
+#   make bench PART=ranking          how soon the list of candidates shows what curators like
+#   make bench PART=toxicity         how well coarse texts are told, and how many names are taken for such
+#   make bench PART=recitation       how many copied texts are found, how many new ones are taken for such
 #   make storm N=1000 SERVICE=x      posters that are killed, while X (mastodon, bluesky; all three) is at its worst
 #   make rollouts N=20               new models on a cluster under load: how many requests are lost
 
@@ -27,7 +32,8 @@ PIP         := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LOCKED      := pyproject.toml constraints.txt requirements-no-deps.txt
 # Docker where its engine answers, else buildah.
 BUILDER      = $(shell docker version >/dev/null 2>&1 && echo docker || echo buildah)
-BENCHES      = startup listening datasets speaking seeds fleet playing sentiment prefer toxicity recitation ranking
+BENCHES      = startup listening datasets speaking seeds fleet playing sentiment prefer training_memory toxicity recitation \
+               ranking posting learning
 VERSION      = $(shell sed -n 's/^appVersion: *//p' charts/mynah/Chart.yaml)
 
 unexport PYTHONDONTWRITEBYTECODE

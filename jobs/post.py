@@ -8,6 +8,7 @@ settled as all rows in doubt are (jobs/settle.py).
 import random
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias, assert_never
@@ -67,15 +68,17 @@ def post(
     now: datetime | None = None,
     dry_run: bool = False,
     pause: float = 3.0,
+    write: Callable[[], object] | None = None,
 ) -> Result:
     """Settle what nobody reported on, then post one random approved text to `account`, the bot's account `name`.
 
     With `slot`, the time of the account's schedule that this run is for, only where that time has no post yet, and it
     is not too late for it at `now`. `dry_run` shows what would be posted and changes nothing. `pause`: seconds before
-    each look for a post whose fate is unknown. Raises MynahError where nothing could be posted, or where nobody knows;
+    each look for a post whose fate is unknown. `write` adds an approved text, where an account that is `live` has none
+    at its time. Raises MynahError where nothing could be posted, or where nobody knows;
     run again later.
     """
-    poster = _Poster(bot, name, connection, account, pause, slot, now or datetime.now(UTC))
+    poster = _Poster(bot, name, connection, account, pause, slot, now or datetime.now(UTC), write)
     if dry_run:
         with connection.transaction(force_rollback=True):
             return poster.show()
@@ -113,9 +116,10 @@ class _Poster:
         pause: float,
         slot: datetime | None,
         now: datetime,
+        write: Callable[[], object] | None = None,
     ) -> None:
         self.bot, self.name, self.connection, self.account = bot, name, connection, account
-        self.pause, self.slot, self.now = pause, slot, now
+        self.pause, self.slot, self.now, self.write = pause, slot, now, write
         self.section = bot.accounts_by_name().get(name, bot.post)
         self.budget = budget_of(self.section)
         self.notes: list[str] = []
@@ -140,6 +144,9 @@ class _Poster:
                     return self.posted(found, published)
         try:
             row = self.claim("is rejected", self.slot)
+            if row is None and self.slot and self.section.live and self.write:
+                self.write()
+                row = self.claim("is rejected", self.slot)
         except OverBudget as over:
             if self.slot:
                 slots.miss(self.connection, self.bot.name, self.name, self.slot, str(over))

@@ -115,6 +115,7 @@ def post(
     bot: str, overrides: tuple[str, ...], as_json: bool, account: str | None, scheduled: bool, dry_run: bool
 ) -> None:
     """Post one random approved text to an account of the bot."""
+    import sys
     from datetime import UTC, datetime
 
     from jobs.accounts import choose, open_account
@@ -126,9 +127,15 @@ def post(
     if slot:
         wait(section)
     opened = open_account(loaded, name, settings)
+
+    def write() -> None:
+        from jobs.live import write_one
+
+        print(write_one(loaded, settings).summary(), file=sys.stderr, flush=True)
+
     with settings.connect() as connection:
         try:
-            show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run), as_json)
+            show(post(loaded, name, connection, opened, slot=slot, dry_run=dry_run, write=write), as_json)
         finally:
             if settings.alerts and not dry_run:
                 from jobs.alert import alert_after

@@ -118,7 +118,7 @@ def _write(job: Job, step: int, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(left, ignore_errors=True)
         partial.mkdir(parents=True)
         fill(partial)
-        for file in partial.iterdir():
+        for file in _files(partial):
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
         partial.rename(folder)
@@ -126,13 +126,17 @@ def _write(job: Job, step: int, fill: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory() as path:
         fill(Path(path))
         try:
-            for file in Path(path).iterdir():
-                bucket.upload(file, job.bot, "runs", job.run, name, file.name)
+            for file in _files(Path(path)):
+                bucket.upload(file, job.bot, "runs", job.run, name, file.relative_to(path).as_posix())
         except MynahError as error:
             raise MynahError(
                 f"training {job.bot} stopped, as the checkpoint of step {step:,} could not be written: {error}; `mynah"
                 f" train {job.bot}` goes on from the one before it"
             ) from error
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]  # an adapter lies in a folder of its own
 
 
 def load() -> dict[str, Any]:

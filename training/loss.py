@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from torch.nn.functional import cross_entropy
 
 from mynah.bot import Train
 from training.blocks import Rows
+from training.cross_entropy import cross_entropy
 from training.precision import autocast
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def nats_of(model: torch.nn.Module, head: torch.nn.Module, rows: Rows, device: t
         logits = model(input_ids=tokens, position_ids=positions, use_cache=False).logits[0]
     finally:
         hook.remove()
-    return cross_entropy(logits.float(), tokens.flatten()[where + 1], reduction="sum")
+    return cross_entropy(logits, tokens.flatten()[where + 1])
 
 
 @torch.no_grad()

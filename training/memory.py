@@ -12,12 +12,13 @@ from mynah.bot import Train
 from mynah.errors import MynahError
 from training.blocks import Rows
 from training.loss import nats_of
-from training.precision import autocast
+from training.precision import arithmetic, autocast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 STATE, GRADIENT = 8, 4  # bytes of AdamW's, and of the gradient's, per parameter that is tuned
+BUFFERS = 300 << 20  # bytes: what torch took beside, in all that was measured (200 to 310 MB)
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -35,11 +36,11 @@ class Need:
 
     def total(self, rows: int) -> int:
         """At the most: what the way forth has kept is given back as the gradients come."""
-        return self.state + max(self.gradients, self.fixed + rows * self.row)
+        return self.state + max(self.gradients, self.fixed + rows * self.row) + BUFFERS
 
 
 def measure(model: "PreTrainedModel", head: torch.nn.Module, rows: Rows, train: Train, device: torch.device) -> Need:
-    """What training `model` takes: one row, then two, are computed forth, and what torch keeps of them is counted."""
+    """What training `model` will take: one row, then two, are computed forth, and what torch keeps is counted."""
     one, two = (_kept(model, head, rows[slice(0, count)], train, device) for count in (1, 2))
     tuned = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     if len(rows) < 2:
@@ -62,9 +63,10 @@ def _kept(model: "PreTrainedModel", head: torch.nn.Module, rows: Rows, train: Tr
     unchanged: Callable[[Any], Any] = lambda tensor: tensor  # noqa: E731
     with torch.autograd.graph.saved_tensors_hooks(note, unchanged), autocast(train, device):
         nats_of(model, head, rows, device)
-    # The way back begins with the gradient of the logits, as large as the logits themselves: in fp32, then rounded.
+    # The way back begins with the logits' gradient, as large as they are.
     vocabulary = int(head.weight.shape[0])  # type: ignore[index]
-    return sum(kept.values()) + int(rows.asked().sum()) * vocabulary * 6
+    logits = int(rows.asked().sum()) * vocabulary * (2 if arithmetic(train, device) == "bf16" else 4)
+    return sum(kept.values()) + logits
 
 
 def check(need: Need, free: int, workers: int, train: Train) -> None:
@@ -72,7 +74,7 @@ def check(need: Need, free: int, workers: int, train: Train) -> None:
     share = free // workers
     if need.total(train.batch_size) <= share:
         return
-    fitting = (share - need.state - need.fixed) // need.row
+    fitting = (share - BUFFERS - need.state - need.fixed) // need.row
     if need.total(1) > share:
         knobs = [
             *(["set train.method to lora"] if train.method == "full" else []),

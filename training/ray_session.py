@@ -43,6 +43,11 @@ class Resources:
     """Where Ray's logs lie."""
 
 
+def is_local() -> bool:
+    """Whether Ray is this machine's own."""
+    return "RAY_ADDRESS" not in os.environ
+
+
 @contextmanager
 def ray_session(train: Train, python: str, phases: Phases) -> Iterator[Resources]:
     """Ray, up and quiet, while the block runs. Raises MynahError where it has too few GPUs for `train`'s workers.
@@ -134,7 +139,7 @@ def _end_children(but: list[psutil.Process]) -> None:
 def _share(train: Train, logs: str) -> Resources:
     """A GPU per worker where there are GPUs, else an equal share of the cores."""
     fewest, most = train.fewest_workers, train.most_workers
-    alone = "RAY_ADDRESS" not in os.environ  # no other machine will come
+    alone = is_local()  # no other machine will come
     if gpus := int(ray.cluster_resources().get("GPU", 0)):
         if gpus < fewest:
             raise MynahError(f"train.workers is {train.workers}, and there are {gpus} GPUs: ask for {gpus} at most")

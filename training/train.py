@@ -67,7 +67,11 @@ class Trained:
             f" ({m['tokens_per_second']:,.0f} tokens/s)"
         )
         if m.get("peak_memory_bytes"):
-            lines.append(f"{m['peak_memory_bytes'] / 1e9:,.1f} GB of memory at its peak")
+            export = m.get("peak_memory_bytes_export")
+            lines.append(
+                f"{m['peak_memory_bytes'] / 1e9:,.1f} GB of memory at its peak"
+                + (f", {export / 1e9:,.1f} GB in the export" if export else "")
+            )
         if m.get("worked_seconds"):
             cost = "" if m["cost_usd"] is None else f", ${m['cost_usd']:,.2f}"
             lines.append(f"{duration(m['worked_seconds'])} in all{cost}")
@@ -161,6 +165,7 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
     # Heavy imports, here and below: a model that is there already is found without them.
     from training.base_model import earlier
     from training.forkserver import forkserver
+    from training.memory_used import peak_of_all, peak_of_this
 
     base = earlier(bot.train.base, bot.name, settings)
     bot = bot.model_copy(update={"train": bot.train.model_copy(update={"base": base})})
@@ -171,10 +176,11 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
         with timed(phases, "preparation"):
             _check_size(bot, dataset, bucket, cache)
         with timed(phases, "imports"):
-            from training import driver
+            from training import driver, ray_session
         task = driver.Task(bot, dataset["id"], id, current, bucket, cache)
         checkpoint = Path(path, "checkpoint")
-        outcome = driver.fit(task, checkpoint, python, phases, record.check, record.seen, _import_publish)
+        with peak_of_all() as peak:
+            outcome = driver.fit(task, checkpoint, python, phases, record.check, record.seen, _import_publish)
         _say("exporting and publishing the model")
         folder = Path(path, "model")
         with timed(phases, "export"):
@@ -190,6 +196,8 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
             (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
             write_events(history, id, folder)
             plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
+        if ray_session.is_local():  # else the workers are elsewhere, and are not seen
+            outcome |= {"peak_memory_bytes": peak[0] or None, "peak_memory_bytes_export": peak_of_this() or None}
         metrics = _metrics(outcome, record.seconds, bot.train)
         with timed(phases, "publishing"):
             whole = _publish(bot, settings, dataset, metrics, history, folder, record)
@@ -293,7 +301,8 @@ def _metrics(outcome: dict[str, Any], seconds: float, train: Train) -> dict[str,
         # Of the steps alone, measuring and saving left out; steps learn about as many tokens, so the harmonic mean.
         "tokens_per_second": round(len(steps) / sum(1 / row["tokens_per_second"] for row in steps), 1),
         "precision": outcome["precision"],
-        "peak_memory_bytes": outcome.get("peak_memory_bytes"),
+        "peak_memory_bytes": outcome.get("peak_memory_bytes"),  # of all processes
+        "peak_memory_bytes_export": outcome.get("peak_memory_bytes_export"),
         "worked_seconds": round(seconds, 1),
         "cost_usd": None
         if train.price_per_hour is None

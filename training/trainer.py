@@ -1,6 +1,5 @@
 """Ray Train's trainer, without the processes that no run of ours needs: each takes seconds to start."""
 
-import os
 from typing import Any
 
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -11,7 +10,7 @@ from ray.train.v2.api.config import LoggingConfig
 
 from training.failures import STARTS, Patience
 from training.progress_board import Job
-from training.ray_session import Resources
+from training.ray_session import Resources, is_local
 from training.worker import work
 
 
@@ -37,11 +36,6 @@ class Trainer(TorchTrainer):
         if is_local():
             controller["scaling_policy"] = OnThisMachine(self.scaling_config)  # type: ignore[arg-type]
         return super()._initialize_and_run_controller(**controller)  # type: ignore[misc]
-
-
-def is_local() -> bool:
-    """Whether Ray is this machine's own."""
-    return "RAY_ADDRESS" not in os.environ
 
 
 def make_trainer(job: Job, resources: Resources) -> Trainer:

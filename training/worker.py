@@ -11,7 +11,7 @@ import torch
 
 from mynah.document import unpack
 from mynah.errors import MynahError
-from training import checkpoint, lora
+from training import checkpoint, lora, memory
 from training.attention import SHORT, attend_to_short_rows
 from training.base_model import load_base
 from training.blocks import Rows, begin_with_bos, check_size, encode, pack, pack_dev
@@ -95,6 +95,12 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     # Only with the last part of a step do the workers exchange their gradients.
     alone: Callable[[], AbstractContextManager[None]] = getattr(parallel, "no_sync", nullcontext)
     head = model.get_output_embeddings()
+    memory.check(
+        memory.measure(model, head, blocks[slice(0, 2)], train, device),
+        memory.free_memory(device),
+        context.get_local_world_size() if device.type == "cpu" else 1,
+        train,
+    )
     optimizer = adamw(model, train)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])

@@ -30,6 +30,9 @@ class Posting(Scheduled):
     settle_minutes: Annotated[float, Unit("minutes")] = Field(default=10, ge=0.05)
     """How long a post may take to show on the account. What is not there after that was not posted, and may be posted
     again. An outbox shows it at once."""
+    live: bool = False
+    """At a time of the schedule without an approved text, let the model write until a text passes every rule, and post
+    it without a person."""
     max_posts_per_day: Annotated[int | None, Unit("posts")] = Field(default=None, ge=0)
     """Post no more on a day (in UTC). Without it, as the schedule says."""
     max_posts_per_month: Annotated[int | None, Unit("posts")] = Field(default=None, ge=0)

@@ -1,7 +1,7 @@
 """`make bench PART=prefer`: how well the demo's model learns the tastes of three made curators.
 
-Each looks through 1,200 texts of the model and decides about 200: those it likes, up to half, and else ones that it
-does not. `mynah prefer` tunes the model on them; then 500 texts of the model before and after, with seeds that nobody has
+Each looks through 1,200 texts of the model and decides about 200: those it likes, up to half, else ones that it does
+not. `mynah prefer` tunes the model on them; then 500 texts of the model before and after, with seeds that nobody has
 used, are shown to the same curator. The model is trained first, where MYNAH_HOME has none.
 """
 

@@ -121,6 +121,8 @@ class Training:
     """What it has said so far."""
     killed: str = ""
     """The Ray head's pod that was killed, once it is."""
+    worker: str = ""
+    """The worker's pod that was killed after that, once it is."""
     checkpoint: str = ""
     """What the bucket held of the run just before."""
     seconds: float = 0
@@ -128,7 +130,7 @@ class Training:
 
 @pytest.fixture(scope="session")
 def training(release: str) -> Iterator[Training]:
-    """A training that goes on in the background, and whose Ray head is killed once there is a checkpoint."""
+    """A training that goes on in the background; its Ray head is killed once there is a checkpoint, then a worker."""
     kube.run_job(release, "scrape")
     command = [sys.executable, "-m", "mynah", "train", BOT, "--on", "kubernetes", "--namespace", release]
     process = subprocess.Popen(
@@ -141,7 +143,7 @@ def training(release: str) -> Iterator[Training]:
             training.lines.append(kube.without_colours(line.rstrip()))
         training.seconds = time.monotonic() - training.begin
 
-    def kill_head() -> None:
+    def kill_both() -> None:
         # Asked in the pod, and with the head's name at hand: the next three steps take a few seconds.
         heads = wait("the Ray head", lambda: kube.find(release, "pods", **{"ray.io/node-type": "head"}), within=600)
         script = ("exec", f"{RELEASE}-store-0", "-c", "store", "--", "sh", "-c", CHECKPOINT)
@@ -149,10 +151,16 @@ def training(release: str) -> Iterator[Training]:
         head = heads[0]["metadata"]["name"]
         kube.kill(release, head)
         training.killed = head
+        resumed = "SELECT line FROM run_lines WHERE line LIKE '%going on from step 3'"
+        wait("the second head's workers to be at their steps", lambda: kube.rows(release, resumed), within=600)
+        # The last three steps and what is measured after them take longer than this.
+        workers = kube.find(release, "pods", **{"ray.io/node-type": "worker"})
+        training.worker = workers[-1]["metadata"]["name"]
+        kube.kill(release, training.worker)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
-    threading.Thread(target=kill_head, daemon=True).start()
+    threading.Thread(target=kill_both, daemon=True).start()
     yield training
     process.kill()
     listener.join()

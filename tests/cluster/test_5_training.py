@@ -1,4 +1,4 @@
-"""A fine-tuning on a Ray cluster in Kubernetes, whose head is killed half-way."""
+"""A fine-tuning on a Ray cluster in Kubernetes, whose head is killed half-way, and then a worker."""
 
 import json
 from pathlib import Path
@@ -18,10 +18,10 @@ print(json.dumps({{
 """
 
 
-def test_a_training_goes_on_after_its_head_was_killed(
+def test_a_training_goes_on_after_its_head_and_a_worker_were_killed(
     training: Training, model: str, release: str, figures: dict[str, str]
 ) -> None:
-    figures["training, its Ray head killed once"] = f"{training.seconds:.0f} s for 6 steps"
+    figures["training, its Ray head and a worker killed once"] = f"{training.seconds:.0f} s for 6 steps"
     assert training.killed
     assert "checkpoint_00000006" not in training.checkpoint  # it was not done yet
     kept = json.loads(kube.run_job(release, "scrape", script=READ).splitlines()[-1])
@@ -38,6 +38,8 @@ def test_a_training_goes_on_after_its_head_was_killed(
     lines = [row["line"] for row in kube.rows(release, "SELECT line FROM run_lines ORDER BY id")]
     assert lines.count(f"run 1 of {BOT}, {model}") == 2, lines
     assert any(line.endswith("going on from step 3") for line in lines), lines
+    assert training.worker
+    assert "a worker died: another goes on from the checkpoint of step 3" in lines
 
 
 def test_a_training_leaves_nothing_at_work(model: str, release: str) -> None:

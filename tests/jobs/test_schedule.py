@@ -170,6 +170,27 @@ def test_jitter(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         Section(jitter_minutes=(3, 1))
 
 
+def test_a_live_account_writes_what_it_has_not(bot: Bot, connection: Connection) -> None:
+    account, written = Scripted(), []
+
+    def write() -> None:
+        written.append(1)
+        add_tweets(connection, "demo", [NewTweet(f"fresh {len(written)}", state="approved")])
+
+    def at(hour: int | None, live: bool) -> Result:
+        slot = None if hour is None else NOON + timedelta(hours=hour)
+        section = having(bot, live=live)
+        return post(section, "main", connection, account, slot=slot, now=slot, pause=0, write=write)  # type: ignore[arg-type]
+
+    assert at(0, live=False).outcome == "nothing"
+    assert at(None, live=True).outcome == "nothing"  # a person who posts wants what was approved
+    assert at(0, live=True).text == "fresh 1"
+    assert at(0, live=True).outcome == "nothing"
+    approve(connection, 1)
+    assert at(3, live=True).text == "text 0"
+    assert len(written) == 1
+
+
 # What an account may post and spend.
 
 

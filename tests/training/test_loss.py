@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.nn import functional
 from transformers import (
     AutoModelForCausalLM,
     BertConfig,
@@ -23,6 +24,7 @@ from transformers import (
 
 from mynah.bot import Train
 from training.blocks import pack
+from training.cross_entropy import cross_entropy
 from training.loss import dev_loss, is_causal, keeps_borders, nats_of
 
 CPU = torch.device("cpu")
@@ -92,6 +94,16 @@ def test_the_dev_loss_is_the_mean_over_tokens_whatever_the_batch():
     for batch_size in (1, 2, 8):
         measured = dev_loss(model, rows, Train(batch_size=batch_size, precision="fp32"), 0, 1, CPU)
         assert measured == pytest.approx(by_itself(model) / tokens, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_cross_entropy_is_torchs_own(dtype: torch.dtype):
+    torch.manual_seed(0)
+    logits, wanted = torch.randn(150, 500).mul(5).to(dtype).requires_grad_(), torch.randint(0, 500, (150,))
+    ours, torchs = cross_entropy(logits, wanted), functional.cross_entropy(logits.float(), wanted, reduction="sum")
+    assert ours.item() == pytest.approx(torchs.item(), rel=1e-6)
+    gradients = [torch.autograd.grad(nats * 0.3, logits)[0] for nats in (ours, torchs)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_a_model_that_sees_what_comes_after_is_not_causal():

@@ -67,9 +67,10 @@ def nothing_half_is_seen(bucket: Bucket) -> Iterator[None]:
     def look() -> None:
         while not stop.wait(0.05):
             for folder in checkpoints(bucket):
-                with suppress(FileNotFoundError):  # deleted meanwhile, after another was whole
-                    if not zipfile.is_zipfile(folder / "state.pt") and folder.exists():
-                        halves.append(folder)
+                file = folder / "state.pt"
+                # One that is being deleted has none: another was recorded before it.
+                if file.exists() and not zipfile.is_zipfile(file) and file.exists():
+                    halves.append(folder)
             for manifest in bucket.manifests("bird", "models"):
                 for name, facts in manifest["files"].items():
                     if Path(bucket.path("bird", "models", manifest["id"], name)).stat().st_size != facts["bytes"]:

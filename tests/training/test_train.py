@@ -72,7 +72,7 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
         r"^    step +loss +dev loss +learning rate\n +0 +10\.\d+\n +20 +\d+\.\d+ +\d+\.\d+ +2\..*\n", said, re.M
     )
     assert last == "exporting and publishing the model"
-    said = [began, first, second]
+    log = [began, first, second]
 
     # The same work is not done twice: it is found, and the plot comes along to another machine.
     trained = train(finished.bot, settings_of(bucket, tmp_path, "host=nowhere"))  # without asking Postgres
@@ -102,7 +102,7 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
     # What happened stands in Postgres, wherever one asks.
     with finished.settings.connect() as connection:
         run = runs.find(connection, "bird")
-        assert [line.line for line in runs.lines(connection, run)][: len(said)] == said
+        assert [line.line for line in runs.lines(connection, run)][: len(log)] == log
         assert any("loss" in point for point in runs.points(connection, run))
     assert (run.state, run.number, run.model, run.metrics) == ("done", 1, trained.id, metrics)
     assert run.metrics["cost_usd"] == pytest.approx(run.metrics["worked_seconds"] / 3600 * 2 * 1.5, rel=1e-3)

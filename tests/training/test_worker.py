@@ -1,6 +1,7 @@
 """The loop itself, in this process: what it learns whatever the parts, resumed or not, with an adapter, and samples."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -30,22 +31,19 @@ def learn(
     """
     bucket = Bucket(f"file://{tmp_path}/bucket")
     dataset = write_dataset(bucket, tmp_path / "dataset")
+    numbers = count()
 
     def run(resume: dict[str, Any] | None = None, prompts: tuple[str, ...] = (), **train: Any) -> dict[str, Any]:
-        number = str(len(bucket.names("bird", "runs")))
-        states: dict[int, dict[str, Any]] = {}
-        save = checkpoint.save
+        number = str(next(numbers))
+        folders = []
 
-        def saved(job: Job, state: dict[str, Any], rank: int, finished: Any = None) -> None:
-            if finished:
-                save(job, state, rank, finished)
-            else:
-                path = tmp_path / "state.pt"
-                torch.save(state, path)
-                states[state["step"]] = torch.load(path, weights_only=True)
+        def report(job: Job, step: int, fill: Callable[[Path], None]) -> None:
+            folders.append(tmp_path / number / checkpoint.name_of(step))
+            folders[-1].mkdir(parents=True)
+            fill(folders[-1])
 
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint, "save", saved)
+            patch.setattr(checkpoint, "_report", report)
             patch.setattr(checkpoint, "load", lambda: resume or {})
             settings = make_bot(**{"max_steps": 8, "eval_every": 4, "save_every": 4, **train}).train
             board, generate = MagicMock(), Generate(max_tokens=12)
@@ -54,9 +52,9 @@ def learn(
             outcome: dict[str, Any] = {}
             patch.setattr(here, "train_loop_per_worker", lambda config: outcome.update(work(config)))
             here.fit()
-        last = sorted(bucket.names("bird", "runs", number))[-1]
-        folder = Path(bucket.path("bird", "runs", number, last))
-        return {**outcome, "states": states, "folder": folder, "shown": board.show.remote.call_args_list}
+        states = [torch.load(folder / checkpoint.STATE, weights_only=True) for folder in folders]
+        outcome["states"] = {state["step"]: state for state in states}
+        return {**outcome, "folder": folders[-1], "shown": board.show.remote.call_args_list}
 
     return run
 
