@@ -92,12 +92,10 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     if "model" in state:
         lora.load_tuned_state(model, state["model"])
     parallel = ray.train.torch.prepare_model(model, parallel_strategy_kwargs={"gradient_as_bucket_view": True})
-    memory.check(
-        memory.measure(model, model.get_output_embeddings(), blocks[slice(0, 2)], train, device),
-        memory.free_memory(device),
-        context.get_local_world_size() if device.type == "cpu" else 1,
-        train,
-    )
+    with timed(phases, "measuring memory"):
+        need = memory.measure(model, model.get_output_embeddings(), blocks[slice(0, 2)], train, device)
+        workers_here = context.get_local_world_size() if device.type == "cpu" else 1
+        memory.check(need, memory.free_memory(device), workers_here, train)
     optimizer = adamw(model, train)
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])

@@ -4,6 +4,7 @@ Each time in a process of its own, as the driver is: there, transformers has not
 """
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.loopback import served_by
+from tests.training.test_bases import as_gguf
 
 REPO = Path(__file__).parents[2]
 COMMIT = "a" * 40
+GGUF = "model-f32.gguf"
 LOAD = """
 import sys
 from pathlib import Path
@@ -35,8 +38,11 @@ except MynahError as error:
 
 
 @pytest.fixture
-def hub(tiny: str) -> Iterator[str]:
-    """Has the model someone/tiny, and someone/gated, which nobody may have."""
+def hub(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Has the models someone/tiny, someone/gguf, and someone/gated, which nobody may have."""
+    made = tmp_path_factory.mktemp("gguf")
+    as_gguf(made)
+    gguf = (made / GGUF).read_bytes()
 
     class Hub(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -51,6 +57,15 @@ def hub(tiny: str) -> Iterator[str]:
             who, _, listed = who.partition("/tree/main")
             if who == "someone/gated":
                 return self.say(403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "ask for it"}, body)
+            if who == "someone/gguf":
+                if listed:
+                    files = [
+                        {"type": "file", "path": name, "size": 1, "oid": COMMIT} for name in (".gitattributes", GGUF)
+                    ]
+                    return self.say(200, json.dumps(files).encode(), {"Content-Type": "application/json"}, body)
+                if file != GGUF:
+                    return self.say(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}, body)
+                return self.say(200, gguf, {"X-Repo-Commit": COMMIT, "ETag": '"1"'}, body)
             if who != "someone/tiny":
                 return self.say(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
             if listed or not (Path(tiny) / file).is_file():
@@ -106,3 +121,10 @@ def test_what_the_hub_refuses_is_one_line(tmp_path: Path, hub: str, name: str, s
 def test_a_hub_that_is_away_is_one_line(tmp_path: Path) -> None:
     (line,) = load(tmp_path, "http://127.0.0.1:1", "someone/tiny").splitlines()
     assert line.startswith("base model someone/tiny: no such folder, and Hugging Face cannot be reached: check the")
+
+
+@pytest.mark.parametrize("name", ["someone/gguf", f"someone/gguf/{GGUF}"])
+def test_a_gguf_file_of_the_hub_is_fetched_and_converted(name: str, tmp_path: Path, hub: str) -> None:
+    first, second = load(tmp_path, hub, name, "whole").splitlines()
+    assert first.startswith("cache/")
+    assert second.endswith(" <|im_end|>")
