@@ -170,9 +170,14 @@ def decide(connection: Connection, bot: str, name: str, tweet: int, there: bool,
 def compare(row: Post, url: str) -> str:
     """What a person is asked about a post in doubt."""
     return (
-        f"{url} differs from it in nothing but links. Is it this post? "
-        f"`mynah settle {row.bot} {row.tweet_id} there` or `mynah settle {row.bot} {row.tweet_id} not-there`"
+        f"{url} differs from it in nothing but links. Is it this post? `{verb(row)} there` or `{verb(row)} not-there`"
     )
+
+
+def verb(row: Post) -> str:
+    """The command that takes a person's answer, but for the answer."""
+    account = "" if row.account == "main" else f" --account {row.account}"
+    return f"mynah settle {row.bot} {row.tweet_id}{account}"
 
 
 def _number(count: int) -> str:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from cronsim import CronSim
 
-from jobs.settle import compare
+from jobs.settle import compare, verb
 from mynah.bot import Bot
 from mynah.bot.post import Posting
 from mynah.database import budget, posts, prompts, rankings, served, slots, spend
@@ -256,8 +256,7 @@ def _asked(post: posts.Post) -> str:
     """What a person is asked about a post in doubt."""
     if post.alike:
         return compare(post, post.alike)
-    settle = f"`mynah settle {post.bot} {post.tweet_id}"
-    return f"the account could not be read for a day. {settle} there --url URL` or {settle} not-there`"
+    return f"the account could not be read for a day. `{verb(post)} there --url URL` or `{verb(post)} not-there`"
 
 
 def _minute(time: datetime | None) -> str:

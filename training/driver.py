@@ -149,7 +149,7 @@ def _watch(
             )
             if row["precision"] != job.train.precision:
                 _say(f"this CPU has no instructions for bf16: computing in {row['precision']}")
-            told = row["step"] or -1
+            told, shown = row["step"] or -1, None
             with progress("training", row["steps"]) as advance:
                 while True:
                     ended = not thread.is_alive()
@@ -162,8 +162,9 @@ def _watch(
                         _say(f"a worker died: another goes on from {_place(row)}")
                     if "loss" in row and not background.ident:
                         background.start()
-                    if row != last:
-                        advance(row["step"], _note(row))
+                    if (now := (row["step"], _note(row))) != shown:
+                        advance(*now)
+                        shown = now
                     if ended:
                         break
     except (KeyboardInterrupt, Stopped) as stop:

@@ -14,6 +14,7 @@ import json
 import os
 import runpy
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -26,8 +27,7 @@ from pathlib import Path
 
 from training.base_model import base_folder
 
-LAUNCHER = """#!{python} -ISE
-import json, os, socket, sys
+LAUNCHER = """import json, os, socket, sys
 me = sys.argv
 if len(me) > 1 and me[1].endswith(("setup_worker.py", "default_worker.py")):
     try:
@@ -44,7 +44,11 @@ if len(me) > 1 and me[1].endswith(("setup_worker.py", "default_worker.py")):
 os.execv({python!r}, [{python!r}, *me[1:]])
 """
 JOB = "01000000"  # the id of the first job of every Ray
-NAMES = ("python", "forkserver")  # in the folder: what Ray takes for Python; the server's socket
+NAMES = (
+    "python",
+    "launcher.py",
+    "forkserver",
+)  # in a folder: what Ray takes for Python, and what that runs; the socket
 
 
 @contextmanager
@@ -61,9 +65,10 @@ def forkserver(base: str, cache: Path) -> Iterator[str]:
     config = found / "config.json" if found else None
     model_type = json.loads(config.read_text()).get("model_type") if config and config.is_file() else None
     with tempfile.TemporaryDirectory(prefix="mynah-fork-", dir="/tmp") as folder:  # a socket's path is short: no TMPDIR
-        launcher, address = (Path(folder, name) for name in NAMES)
+        python, launcher, address = (Path(folder, name) for name in NAMES)
+        python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -ISE {launcher} "$@"\n')
+        python.chmod(0o700)
         launcher.write_text(LAUNCHER.format(python=sys.executable, address=str(address)))
-        launcher.chmod(0o700)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(address))
             listener.listen()  # who connects before the server is ready waits
@@ -71,11 +76,12 @@ def forkserver(base: str, cache: Path) -> Iterator[str]:
             command = [sys.executable, "-c", code]
             # Both are read once, when Ray is imported. A worker ends where the process RAY_RAYLET_PID is no more.
             told = {"RAY_JOB_ID": JOB, "RAY_RAYLET_PID": str(os.getpid())}
+            told["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # who looks for GPUs leaves them to the forks
             server = subprocess.Popen(
                 command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], env={**os.environ, **told}
             )
         try:
-            yield str(launcher)
+            yield str(python)
         finally:
             server.kill()
             server.communicate()
@@ -129,19 +135,20 @@ def _become_worker(connection: socket.socket) -> None:
     os.environ.update(environment)
     os.chdir(folder)
 
+    import torch
     from ray._private.runtime_env.context import RuntimeEnvContext
     from ray._private.workers.setup_worker import parser
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-    from ray.core.generated.common_pb2 import Language  # type: ignore[attr-defined]
 
+    if torch.cuda._is_in_bad_fork():  # an import has looked for GPUs: a fork cannot use them any more
+        os.set_inheritable(connection.fileno(), True)
+        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 — as Ray itself would
     Config.initialize("")  # both were read from the server's environment when Ray was imported
     AuthenticationTokenLoader.instance().reset_cache()
 
     if arguments[0].endswith("setup_worker.py"):
         parsed, arguments = parser.parse_known_args(arguments[1:])
         context = RuntimeEnvContext.deserialize(parsed.serialized_runtime_env_context or "{}")
-        if context.py_executable != sys.executable or context.command_prefix:  # packages of its own
-            context.exec_worker(arguments, Language.Value(parsed.language))
         os.environ.update(context.env_vars)
 
     def end_with_launcher() -> None:

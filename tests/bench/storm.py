@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -175,6 +176,7 @@ def storm(home: Path, connection: Connection, service: Service, number: int, see
 
 def main() -> None:
     """storm.py [NUMBER [SERVICE [SEED]]]: print what the storms left; exit 1 where something is wrong."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that Postgres is ended too
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     services = [sys.argv[2]] if len(sys.argv) > 2 else [*SERVICES]
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
@@ -185,3 +187,7 @@ def main() -> None:
                 outcomes.append(storm(Path(folder) / name, connection, service, number, seed, settle=15))
     print("\n".join(map(str, outcomes)))
     sys.exit(not all(outcome.good for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit("run `make storm N=1000 SERVICE=x`: each poster would import this module once more")
