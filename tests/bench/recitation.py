@@ -87,7 +87,7 @@ def index_of(texts: list[str], folder: Path) -> Recitation:
 def is_known(sentence: str, known: list[set[str]]) -> bool:
     """Whether the training texts have the sentence, or nearly it."""
     mine = shingles(same_text_key(sentence))
-    return any(len(mine & other) >= SAME * len(mine) for other in known)
+    return any(len(mine & other) >= SAME * len(mine) for other in known if len(other) >= SAME * len(mine))
 
 
 def measure(texts: list[str], seed: int = 5) -> dict[str, tuple[int, int]]:
