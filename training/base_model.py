@@ -102,7 +102,7 @@ def base_folder(name: str, cache: Path) -> Path | None:
     Raises MynahError where there is no such model.
     """
     if name == SMOLLM2:
-        return _once(cache / CONVERTED, _convert)
+        return once(cache / CONVERTED, _convert)
     if "://" in name:
         return _readable(_fetch(name.rstrip("/"), cache), name, cache)
     if Path(name).is_dir() or (name.endswith(".gguf") and Path(name).is_file()):
@@ -119,7 +119,7 @@ def _readable(place: Path, name: str, cache: Path) -> Path:
     file = place if place.is_file() else None
     state = place / kept.STATE
     if not (place / "config.json").is_file() and state.is_file():
-        return _once(_made_of(state, cache), lambda folder: checkpoint_model.convert(state, folder, name, cache))
+        return once(_made_of(state, cache), lambda folder: checkpoint_model.convert(state, folder, name, cache))
     if file is None and not (place / "config.json").is_file():
         chosen = gguf_model.choose([each.name for each in place.iterdir()], name)
         file = place / chosen if chosen else None
@@ -134,7 +134,7 @@ def _readable(place: Path, name: str, cache: Path) -> Path:
                 f"base model {name}: {file.name} cannot be read ({error}): name another train.base"
             ) from error
 
-    return _once(_made_of(file, cache), convert)
+    return once(_made_of(file, cache), convert)
 
 
 def _made_of(file: Path, cache: Path) -> Path:
@@ -267,10 +267,10 @@ def _fetch(address: str, cache: Path) -> Path:
 
     # A folder without a manifest may change: the copy is of these very files.
     state = [address, *sorted((file.base_name, file.size, file.mtime_ns) for file in files)]
-    return _once(cache / fingerprint(state), copy)
+    return once(cache / fingerprint(state), copy)
 
 
-def _once(folder: Path, write: Callable[[Path], None]) -> Path:
+def once(folder: Path, write: Callable[[Path], None]) -> Path:
     """`folder` as `write` fills it, once: one process at a time, and never half of it, even if killed."""
     with _alone(folder):
         if not folder.is_dir():

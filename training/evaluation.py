@@ -19,6 +19,7 @@ from mynah.errors import MynahError
 from mynah.evaluations import write_evaluation
 from training.base_model import load_base
 from training.blocks import begin_with_bos, cut, encode
+from training.packages import activate
 from training.precision import autocast
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def evaluate(bot: Bot, settings: "Settings", model: str | None = None) -> Evalua
     if not texts:
         raise MynahError(f"dataset {dataset} has no dev texts: raise train.dev_fraction, or add sources")
 
+    activate(bot.train.packages, settings.home / "models")
     characters = characters_of(texts)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

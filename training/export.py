@@ -19,8 +19,10 @@ def export(bot: Bot, settings: Settings, run: str, folder: Path) -> str:
         place, id = of_run(run, bot.name, settings.bucket, connection)
     if place[0] == "models":
         return id
+    from training.packages import activate
     from training.publish import write_model
 
+    activate(bot.train.packages, settings.home / "models")
     write_model(*load_base(settings.bucket.address(bot.name, *place), settings.home / "models"), folder, bot.generate)
     manifest = {"id": id, "bot": bot.name, "created": utc_now()}
     (folder / MANIFESTS["models"]).write_text(json.dumps(manifest), encoding="utf-8")

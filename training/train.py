@@ -164,12 +164,16 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
     cache = home / "models"
     _say(f"run {record.run.number} of {bot.name}, {id}")
     # Heavy imports, here and below: a model that is there already is found without them.
+    from training import packages
     from training.base_model import earlier
     from training.forkserver import forkserver
     from training.memory_used import peak_of_all, peak_of_this
 
     base = earlier(bot.train.base, bot.name, settings)
-    bot = bot.model_copy(update={"train": bot.train.model_copy(update={"base": base})})
+    changed = {"base": base, "packages": packages.absolute(bot.train.packages)}
+    bot = bot.model_copy(update={"train": bot.train.model_copy(update=changed)})
+    with timed(phases, "preparation"):
+        packages.activate(bot.train.packages, cache)
     with (
         forkserver(base, cache) as python,
         tempfile.TemporaryDirectory(prefix="model-", dir=settings.make_home()) as path,

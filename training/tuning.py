@@ -144,6 +144,7 @@ def _tune(
     from training.blocks import begin_with_bos
     from training.evaluation import characters_of, choose, facts_of, versions
     from training.events import write_events
+    from training.packages import activate
     from training.plot import plot
     from training.precision import arithmetic
     from training.publish import import_exporters, write_model
@@ -152,6 +153,7 @@ def _tune(
     _say(f"run {record.run.number} of {bot.name}, {id}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(bot.train.seed)
+    activate(bot.train.packages, settings.home / "models")
     model, tokenizer = load_base(parent.address, settings.home / "models")
     begin_with_bos(tokenizer)
     model.to(device)  # type: ignore[arg-type]

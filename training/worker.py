@@ -10,7 +10,7 @@ import torch
 
 from mynah.document import unpack
 from mynah.errors import MynahError
-from training import checkpoint, lora, memory
+from training import checkpoint, lora, memory, packages
 from training.attention import SHORT, attend_to_short_rows
 from training.base_model import load_base
 from training.blocks import begin_with_bos, check_size, encode, pack, pack_dev
@@ -51,6 +51,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
     if job.threads:
         torch.set_num_threads(job.threads)
     phases: Phases = {}
+    packages.activate(train.packages, job.cache)
 
     with timed(phases, "base model, texts"):
         model, tokenizer = load_base(train.base, job.cache)

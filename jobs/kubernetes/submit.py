@@ -18,7 +18,7 @@ from mynah.errors import MynahError, UsageError
 ENDED = {"Complete", "Failed"}  # RayJob's jobDeploymentStatus
 USER = "MYNAH_USER"  # the chart's schedules have names of their own
 # What the RayJob itself is made of, so that a flag of the driver cannot change it: below bots.NAME.
-FIXED = (("ray",), ("train", "workers"))
+FIXED = (("ray",), ("train", "workers"), ("train", "packages"))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from mynah.bot.section import Section, Unit
 
 Count = Annotated[int, Field(ge=1)]
+Requirement = Annotated[str, Field(pattern=r"^[^-\s]")]
 
 
 class Train(Section):
@@ -63,6 +64,10 @@ class Train(Section):
     """Rows of dev text that are measured at most; always the same ones."""
     save_every: Annotated[int, Unit("steps")] = Field(default=50, ge=1)
     """Steps between two checkpoints. A run that was killed goes on from the last one."""
+    packages: Annotated[list[Requirement], Unit("pip requirements")] = Field(default=[])
+    """Packages that this bot's trainings need beside mynah's own: names with versions, wheels by path or https address.
+    Such as the code of a base model that transformers does not have, or what its tokenizer is read with. What they
+    name as entry points of the group mynah.training is imported in every process of a training."""
     keep_checkpoints: Annotated[int, Unit("checkpoints")] = Field(default=0, ge=0)
     """How many of the newest checkpoints before the last one stay when the model is published, each three times the
     model's size: for `run:RUN@STEP` as the base of another training, and `mynah generate BOT --from RUN@STEP`. They go

@@ -127,6 +127,7 @@ def test_a_training_that_has_ended_or_another_bots_is_not_followed(
     [
         "bots.demo.ray.cpu=2",
         "bots.demo.train.workers=2",
+        "bots.demo.train.packages={birdlm==1.0}",
         "bots.demo.train.seed=1,bots.demo.train.workers=3",
         "a=1,bots.demo.train.workers=3",
         "bots.demo.ray=null",

@@ -3,7 +3,8 @@
 {{- $training := .root.Values.training -}}
 {{- $ray := .bot.ray -}}
 {{- $gpu := eq $ray.accelerator "gpu" -}}
-{{- $image := include "mynah.image" (dict "root" .root "part" "training") -}}
+{{- $image := $ray.image | default (include "mynah.image" (dict "root" .root "part" "training")) -}}
+{{- $fetches := .bot.train.packages | empty | ternary list (list "internet") -}}
 # Driver and dataset are on the head, which does no training itself. It takes the run for itself in Postgres.
 entrypoint: mynah ray-job {{ .name }}
 submissionMode: K8sJobMode
@@ -50,7 +51,7 @@ rayClusterSpec:
     template:
       metadata:
         labels:
-          {{- include "mynah.podLabels" (dict "root" .root "component" "training" "bot" .name "reaches" (list "store" "postgres" "api-server")) | nindent 10 }}
+          {{- include "mynah.podLabels" (dict "root" .root "component" "training" "bot" .name "reaches" (concat (list "store" "postgres" "api-server") $fetches)) | nindent 10 }}
       spec:
         {{- include "mynah.rayPod" .root | nindent 8 }}
         containers:
@@ -97,7 +98,7 @@ rayClusterSpec:
       template:
         metadata:
           labels:
-            {{- include "mynah.podLabels" (dict "root" .root "component" "training" "bot" .name "reaches" (list "store")) | nindent 12 }}
+            {{- include "mynah.podLabels" (dict "root" .root "component" "training" "bot" .name "reaches" (concat (list "store") $fetches)) | nindent 12 }}
         spec:
           {{- include "mynah.rayPod" .root | nindent 10 }}
           {{- if $gpu }}
