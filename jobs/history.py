@@ -11,6 +11,7 @@ from mynah.database.decisions import decisions
 from mynah.database.posts import Post
 from mynah.database.tweets import Tweet, get_tweet
 from mynah.errors import MynahError
+from mynah.model_name import run_of
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def history(
 
 def lineage(bucket: Bucket, bot: str, model: str | None) -> Lineage:
     """What a model was trained on, as the manifests in the bucket say."""
-    manifest = bucket.manifest(bot, "models", model) if model else None
+    manifest = bucket.manifest(bot, "models", run_of(model)) if model else None
     id = manifest["dataset"] if manifest else None
     dataset = bucket.manifest(bot, "datasets", id) if id else None
     raw: dict[str, Any] = (dataset or {}).get("raw", {})

@@ -18,6 +18,7 @@ from mynah.database.connection import Connection
 from mynah.database.runs import Run
 from mynah.database.tweets import models_named
 from mynah.errors import MynahError
+from mynah.model_name import run_of
 
 FRESH = 24 * 3600.0  # seconds in which a folder without a manifest may still be written, by who writes no run
 LEASE = 120.0  # seconds that a run is kept from trainers while its checkpoints are deleted
@@ -77,9 +78,10 @@ def prune(bot: Bot, bucket: Bucket, connection: Connection, dry_run: bool) -> Pr
 def _fates(bot: Bot, bucket: Bucket, connection: Connection) -> Iterator[Fate]:
     name = bot.name
     found = {run.id: run for run in runs.list_runs(connection, name, ALL)}
+    numbers = {id: run.number for id, run in found.items()}
     working = [run for run in found.values() if run.state == "running"]
     models = list(bucket.manifests(name, "models"))
-    reasons = _reasons(bot, connection, models, working)
+    reasons = _reasons(bot, connection, models, working, numbers)
     kept = [manifest for manifest in models if manifest["id"] in reasons]
     for manifest in models:
         id = manifest["id"]
@@ -96,10 +98,15 @@ def _fates(bot: Bot, bucket: Bucket, connection: Connection) -> Iterator[Fate]:
             "dataset", ("datasets", id), _size(manifest), id not in learnt, learnt.get(id, "no model learnt from it")
         )
 
-    whole = {manifest["id"] for manifest in models}
+    whole = {manifest["id"]: manifest for manifest in models}
     newest = datasets[0]["id"] if datasets else None
     for id in bucket.names(name, "runs"):
-        goes, why = _checkpoints(id, found.get(id), id in whole, newest)
+        if parent := next((run for run in working if _starts_from(run, id, numbers.get(id))), None):
+            goes, why = False, f"run {parent.number} starts from it"
+        elif id in whole:
+            goes, why = _beside_model(whole[id], id in reasons)
+        else:
+            goes, why = _unfinished(found.get(id), newest)
         yield Fate("checkpoints", ("runs", id), bucket.size(name, "runs", id), goes, why)
 
     for kind, manifests in (("models", models), ("datasets", datasets)):
@@ -112,7 +119,7 @@ def _fates(bot: Bot, bucket: Bucket, connection: Connection) -> Iterator[Fate]:
 
 
 def _reasons(
-    bot: Bot, connection: Connection, models: list[dict[str, Any]], working: list[Run]
+    bot: Bot, connection: Connection, models: list[dict[str, Any]], working: list[Run], numbers: dict[str, int]
 ) -> dict[str, list[str]]:
     """Why each model stays; those that may go are not in it."""
     reasons: dict[str, list[str]] = {}
@@ -141,22 +148,37 @@ def _reasons(
     for manifest in models[: bot.train.keep_models]:
         keep(manifest["id"], f"one of the {bot.train.keep_models} newest")
     for id, number in models_named(connection, bot.name).items():
-        keep(id, f"it wrote {number:,} of the texts that are known")
+        what = "it" if run_of(id) == id else f"its checkpoint {id.removeprefix(run_of(id))}"
+        keep(run_of(id), f"{what} wrote {number:,} of the texts that are known")
     for run in working:
         for manifest in models:
-            if manifest["id"] in run.base:
+            if _starts_from(run, manifest["id"], numbers.get(manifest["id"])):
                 keep(manifest["id"], f"run {run.number} starts from it")
     return reasons
 
 
-def _checkpoints(id: str, run: Run | None, whole: bool, newest: str | None) -> tuple[bool, str]:
-    """Whether a run's checkpoints go, and why."""
-    if run and run.state == "running":
-        return False, f"run {run.number} is at work"
-    if whole:
-        return True, "its model is there"
+def _starts_from(run: Run, id: str, number: int | None) -> bool:
+    """Whether a run's base is the model, or a checkpoint, of the run that has this id and number."""
+    return id in run.base or (number is not None and run_of(run.base) == f"run:{number}")
+
+
+def _beside_model(manifest: dict[str, Any], stays: bool) -> tuple[bool, str]:
+    """Whether the checkpoints go of the run that made this model, and why."""
+    if not stays:
+        return True, "its model goes"
+    if kept := manifest.get("parameters", {}).get("keep_checkpoints", 0):
+        return False, f"its model stays, with {kept} checkpoint{'s' * (kept > 1)} (train.keep_checkpoints)"
+    return True, "its model is there"
+
+
+def _unfinished(run: Run | None, newest: str | None) -> tuple[bool, str]:
+    """Whether the checkpoints go of a run that has no model, and why."""
     if run is None:
         return False, "nobody knows its dataset: a training may go on from it"
+    if run.state == "running":
+        return False, f"run {run.number} is at work"
+    if run.state == "done":
+        return True, "its model is gone"
     if run.kind == "train" and run.dataset != newest:
         return (
             True,

@@ -55,9 +55,10 @@ def train_on_kubernetes(
 
 @click.command(
     epilog="Examples: mynah generate fortune --endpoint http://127.0.0.1:8080 · mynah generate fortune --good 100 · "
-    "mynah generate fortune --prompts prompts.txt --limit 500"
+    "mynah generate fortune --prompts prompts.txt --limit 500 · mynah generate fortune --from 3@50"
 )
 @click.option("--endpoint", help="Where the model is served, instead of MYNAH_ENDPOINT.")
+@click.option("--from", "run", metavar="RUN[@STEP]", help="Ask that training's model, or its checkpoint, instead.")
 @click.option("--wake", is_flag=True, help="Ask for a server that sleeps (serve.replicas 0), and wait for it.")
 @click.option("--prompts", "file", metavar="FILE", help="Prompts, one a line, instead of the bot file's.")
 @click.option("--good", type=click.IntRange(1), help="Go round the prompts until so many texts break no rule.")
@@ -70,6 +71,7 @@ def generate(
     overrides: tuple[str, ...],
     as_json: bool,
     endpoint: str | None,
+    run: str | None,
     wake: bool,
     file: str | None,
     good: int | None,
@@ -78,8 +80,10 @@ def generate(
     """Ask the served model for texts; judge and store them.
 
     One that was cut off is gone on with by the next that asks for the same within 12 hours. For a bot with
-    `serve: {mode: none}`, a server is started for it, where no endpoint is named.
+    `serve: {mode: none}`, a server is started for it, where no endpoint is named; for --from, always.
     """
+    if run and (endpoint or wake):
+        raise click.UsageError("--from starts a server of its own: leave out --endpoint and --wake")
     from jobs.generate import generate, read_prompts
     from mynah.database.wanted import wanted
     from mynah.endpoint import AWAKE_WITHIN
@@ -90,7 +94,11 @@ def generate(
         server.enter_context(settings.alone(loaded.name, "generate"))
         if wake:
             server.enter_context(wanted(settings.connect, loaded.name, "generate"))
-        if loaded.serve.mode == "none" and not (endpoint or settings.environment.get("MYNAH_ENDPOINT")):
+        if run:
+            from jobs.earlier import serving_run
+
+            endpoint = server.enter_context(serving_run(bot, loaded.name, run, overrides, settings))
+        elif loaded.serve.mode == "none" and not (endpoint or settings.environment.get("MYNAH_ENDPOINT")):
             from mynah.local_server import serving
 
             endpoint = server.enter_context(serving(loaded.name))

@@ -17,7 +17,7 @@ import click
 import mynah
 from mynah.errors import MynahError
 
-# In the order of the loop. A verb in HIDDEN is for the chart, not for people.
+# In the order of the loop. A verb in HIDDEN is for the chart or for another verb, not for people.
 VERBS = {
     "run": ("jobs.verbs:run", "All of the loop, once, on this machine; skips what is done."),
     "scrape": ("scrapers.verbs:scrape", "Read the bot's sources into the bucket."),
@@ -53,6 +53,7 @@ VERBS = {
 }
 HIDDEN = {
     "prepare": "jobs.verbs:prepare",
+    "export": "training.verbs:export",
     "ray-job": "training.verbs:ray_job",
     "exporter": "serving.verbs:exporter",
 }

@@ -7,6 +7,7 @@ from mynah.bot import Bot
 from mynah.bucket import Bucket
 from mynah.document import unpack
 from mynah.errors import MynahError
+from mynah.model_name import run_of
 from mynah.recitation import FILE, Copied, Recitation
 from mynah.settings import Settings
 
@@ -16,7 +17,7 @@ def dataset_of(bucket: Bucket, bot: str, model: str) -> dict[str, Any] | None:
 
     Raises MynahError where the dataset is gone: nobody knows then what the model was shown.
     """
-    manifest = bucket.manifest(bot, "models", model)
+    manifest = bucket.manifest(bot, "models", run_of(model))
     if manifest is None:
         return next(bucket.manifests(bot, "datasets"), None)
     id = manifest["dataset"]

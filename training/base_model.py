@@ -16,11 +16,12 @@ from pyarrow import fs
 
 from mynah.bucket import Bucket, fingerprint
 from mynah.errors import MynahError
-from training import gguf_model
+from training import checkpoint_model, gguf_model, kept
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from mynah.database.connection import Connection
     from mynah.settings import Settings
 
 SMOLLM2 = "smollm2-135m"
@@ -116,12 +117,14 @@ def base_folder(name: str, cache: Path) -> Path | None:
 def _readable(place: Path, name: str, cache: Path) -> Path:
     """The folder `place`; where it is a GGUF file or holds one, the folder that this was converted to."""
     file = place if place.is_file() else None
+    state = place / kept.STATE
+    if not (place / "config.json").is_file() and state.is_file():
+        return _once(_made_of(state, cache), lambda folder: checkpoint_model.convert(state, folder, name, cache))
     if file is None and not (place / "config.json").is_file():
         chosen = gguf_model.choose([each.name for each in place.iterdir()], name)
         file = place / chosen if chosen else None
     if file is None:
         return place
-    state = [str(file), file.stat().st_size, file.stat().st_mtime_ns]
 
     def convert(folder: Path) -> None:
         try:
@@ -131,7 +134,12 @@ def _readable(place: Path, name: str, cache: Path) -> Path:
                 f"base model {name}: {file.name} cannot be read ({error}): name another train.base"
             ) from error
 
-    return _once(cache / fingerprint(state), convert)
+    return _once(_made_of(file, cache), convert)
+
+
+def _made_of(file: Path, cache: Path) -> Path:
+    """Where lies what `file`, as it is now, is converted to."""
+    return cache / fingerprint([str(file), file.stat().st_size, file.stat().st_mtime_ns])
 
 
 def tokenizer_file(name: str, cache: Path) -> Path | None:
@@ -147,24 +155,46 @@ def tokenizer_file(name: str, cache: Path) -> Path | None:
 
 
 def earlier(name: str, bot: str, settings: "Settings") -> str:
-    """The address of the model that `name` means: run:RUN, by number or id, is what that run of the bot has published.
+    """The address of the model that `name` means.
 
-    BOT/models/ID is a model of the bucket. What is neither is given back as it is. Raises MynahError where the run has
-    no model.
+    run:RUN, by number or id, is what that run of the bot has published; run:RUN@STEP its checkpoint of that step.
+    BOT/models/ID is a model of the bucket. What is none of these is given back as it is. Raises MynahError where the
+    run has no model, or no such checkpoint.
     """
-    from mynah.database import runs
-
     bucket = settings.bucket
     if name.startswith("run:"):
         with settings.connect() as connection:
-            run = runs.find(connection, bot, name.removeprefix("run:"))
-        if not run.model:
-            raise MynahError(f"base model {name}: that run of {bot} has published no model; see `mynah runs {bot}`")
-        return bucket.address(bot, "models", run.model)
+            folder, _ = of_run(name.removeprefix("run:"), bot, bucket, connection)
+        return bucket.address(bot, *folder)
     owner, _, rest = name.partition("/models/")
     if rest and "://" not in name and not Path(name).exists() and bucket.manifest(owner, "models", rest):
         return bucket.address(owner, "models", rest)
     return name
+
+
+def of_run(name: str, bot: str, bucket: Bucket, connection: "Connection") -> tuple[tuple[str, ...], str]:
+    """The folder, below the bot's, and the id of the model that RUN or RUN@STEP means. RUN is a number or an id.
+
+    The id of a checkpoint is ID@STEP; the last step's is the model's own. Raises MynahError where there is none.
+    """
+    from mynah.database import runs
+
+    wanted, _, step = name.partition("@")
+    run = runs.find(connection, bot, wanted)
+    manifest = bucket.manifest(bot, "models", run.id)
+    last = manifest["metrics"]["steps"] if manifest else None
+    if manifest and (not step or step == str(last)):
+        return ("models", run.id), run.id
+    steps = kept.steps_of(bucket, bot, run.id)
+    there = "it has " + (", ".join(f"{each}" for each in [*steps, *([last] if last else [])]) or "none")
+    if not step:
+        raise MynahError(f"run {wanted} of {bot} has no model; name one of its checkpoints, RUN@STEP: {there}")
+    if not step.isdecimal() or int(step) not in steps:
+        raise MynahError(
+            f"run {wanted} of {bot} has no checkpoint of step {step}: {there}; train.keep_checkpoints"
+            " says how many stay"
+        )
+    return ("runs", run.id, kept.name_of(int(step))), f"{run.id}@{int(step)}"
 
 
 def _convert(folder: Path) -> None:
@@ -224,7 +254,9 @@ def _fetch(address: str, cache: Path) -> Path:
             return Bucket("/".join(above)).fetch(copy_of, bot, kind, id)
     bucket = Bucket(address)
     files = bucket.filesystem.get_file_info(fs.FileSelector(bucket.path(), allow_not_found=True))
-    if not any(file.base_name == "config.json" or file.extension == "gguf" for file in files):
+    if not any(
+        file.base_name == "config.json" or file.extension == "gguf" or file.base_name == kept.STATE for file in files
+    ):
         raise MynahError(f"base model {address}: no model lies there (no config.json); name another train.base")
     if bucket.is_local:
         return Path(bucket.path())

@@ -18,14 +18,12 @@ from ray.train import Checkpoint, CheckpointUploadMode
 
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
+from training.kept import SNAPSHOT, STATE, name_of
 from training.lora import save_whole
 from training.progress_board import Job
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-STATE = "state.pt"
-SNAPSHOT = "checkpoint_manager_snapshot.json"  # Ray Train's record of a run's whole checkpoints
 
 
 class Saver:
@@ -82,11 +80,6 @@ def save_finished(
         torch.save(state, folder / STATE)
 
     _report(job, state["step"], None if rank else fill)
-
-
-def name_of(step: int) -> str:
-    """The folder of a step's checkpoint."""
-    return f"checkpoint_{step:08d}"
 
 
 def _report(job: Job, step: int, fill: Callable[[Path], None] | None) -> None:

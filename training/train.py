@@ -19,6 +19,7 @@ from mynah.errors import MynahError, UsageError
 from mynah.evaluations import write_evaluation
 from mynah.progress import duration
 from mynah.settings import Settings
+from training import kept
 from training.lease import HeldError, Lease, taken
 from training.lora import ADAPTER
 from training.phases import Phases, table, timed
@@ -29,7 +30,7 @@ VERSION = 2
 PLOT = "training.png"
 HISTORY = "history.jsonl"
 # Keys of the train section that change nothing in the model.
-NOT_LEARNT = {"price_per_hour", "samples", "sample_every", "keep_models"}
+NOT_LEARNT = {"price_per_hour", "samples", "sample_every", "keep_models", "keep_checkpoints"}
 # Of the generate section, what the published model folder holds as its defaults.
 SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}
 
@@ -134,11 +135,11 @@ def _end_finished_runs(bot: Bot, settings: Settings) -> None:
     """End the runs whose models are whole: their trainer was killed just before it wrote that, or deleted theirs."""
     bucket = settings.bucket
     for id in bucket.names(bot.name, "runs"):
-        if whole := bucket.manifest(bot.name, "models", id):
+        if (whole := bucket.manifest(bot.name, "models", id)) and kept.unneeded(bucket, bot.name, whole):
             with suppress(HeldError), taken(settings, f"{bot.name}/runs/{id.rpartition('-')[2]}"):
                 with settings.connect() as connection, suppress(UsageError):  # one of an older version has no row
                     runs.end(connection, runs.find(connection, bot.name, id), "done", metrics=whole["metrics"])
-                bucket.delete(bot.name, "runs", id)
+                kept.tidy(bucket, bot.name, whole)
 
 
 def _train(bot: Bot, settings: Settings, dataset: dict[str, Any], lease: Lease) -> Trained:
@@ -204,7 +205,7 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
     with timed(phases, "publishing"):
         record.confirm()
         record.done(metrics, history)
-        bucket.delete(bot.name, "runs", id)
+        kept.tidy(bucket, bot.name, whole)
     phases = {phase: round(seconds, 1) for phase, seconds in phases.items()}
     phases["rest"] = round(max(0.0, time.monotonic() - begin - sum(phases.values())), 1)
     trained = _trained(whole, bot, bucket, home, skipped=False, phases=phases)

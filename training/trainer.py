@@ -54,7 +54,7 @@ def make_trainer(job: Job, resources: Resources) -> Trainer:
             name=job.run,
             storage_path=job.bucket.path(job.bot, "runs"),
             storage_filesystem=job.bucket.filesystem,
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
+            checkpoint_config=CheckpointConfig(num_to_keep=1 + job.train.keep_checkpoints),
             failure_config=FailureConfig(max_failures=-1, controller_failure_limit=STARTS),  # type: ignore[call-arg]
             callbacks=[Patience(job.bot, resources.logs, job.board)],  # type: ignore[list-item]
             logging_config=LoggingConfig(log_level="ERROR"),

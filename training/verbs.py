@@ -1,5 +1,7 @@
 """Training's verbs."""
 
+from pathlib import Path
+
 import click
 
 from mynah.options import check_namespace, load, on_kubernetes, show, verb
@@ -127,6 +129,18 @@ def push(
 
     loaded, settings = load(bot, overrides)
     show(push(loaded, settings, place, model, public, dry_run), as_json)
+
+
+@click.command(hidden=True, epilog="Example: mynah export fortune 3@50 /tmp/model")
+@verb
+@click.argument("run", metavar="RUN[@STEP]")
+@click.argument("folder", type=click.Path(path_type=Path))
+def export(bot: str, overrides: tuple[str, ...], as_json: bool, run: str, folder: Path) -> None:
+    """Print the model's id; write a checkpoint's to FOLDER, and nothing where it is published."""
+    from training.export import export
+
+    loaded, settings = load(bot, overrides)
+    click.echo(export(loaded, settings, run, folder))
 
 
 @click.command("ray-job", hidden=True, epilog="Example: mynah ray-job fortune --set bots.fortune.train.max_steps=20")

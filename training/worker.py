@@ -186,6 +186,7 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         if step % train.save_every == 0 and step < steps:
             with timed(phases, "checkpoints"):
                 state = {"step": step, "history": history.copy(), "seconds": time.monotonic() - started}
+                state["train"] = train.model_dump()
                 state |= {"model": lora.tuned_state(model), "optimizer": optimizer.state_dict()}
                 saver.save(state)
                 del state

@@ -63,6 +63,10 @@ class Train(Section):
     """Rows of dev text that are measured at most; always the same ones."""
     save_every: Annotated[int, Unit("steps")] = Field(default=50, ge=1)
     """Steps between two checkpoints. A run that was killed goes on from the last one."""
+    keep_checkpoints: Annotated[int, Unit("checkpoints")] = Field(default=0, ge=0)
+    """How many of the newest checkpoints before the last one stay when the model is published, each three times the
+    model's size: for `run:RUN@STEP` as the base of another training, and `mynah generate BOT --from RUN@STEP`. They go
+    with their model."""
     samples: Annotated[int, Unit("texts")] = Field(default=3, ge=0)
     """Texts that the model writes while it learns, with the prompts of the section generate and always the same seed:
     first the untuned model, then every sample_every steps and in the end. 0: none."""

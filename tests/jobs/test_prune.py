@@ -130,6 +130,30 @@ def test_checkpoints_of_runs_that_nobody_goes_on_with(bucket: Bucket, connection
     assert bucket.names("bird", "runs") == sorted(ids[name] for name in ("running", "stopped", "older version's"))
 
 
+def test_checkpoints_that_were_kept_go_with_their_model(bucket: Bucket, connection: Connection) -> None:
+    publish(bucket, "datasets", DAYS[0])
+    for id in DAYS[:4]:
+        bucket.write(b"x", "bird", "runs", id, "checkpoint_00000010", "state.pt")
+        publish(bucket, "models", id, dataset=DAYS[0], metrics={}, parameters={"keep_checkpoints": 2})
+    runs.end(connection, begin(connection, DAYS[0], DAYS[0], alive=False), "done")
+    tweets.add_tweets(connection, "bird", [NewTweet("a text", model=f"{DAYS[1]}@10")])
+    begin(connection, "20260201T000000-abcdabcd", DAYS[0], base="run:1@10")
+    bucket.write(b"x", "bird", "runs", DAYS[8], "checkpoint_00000010", "state.pt")
+    runs.end(connection, begin(connection, DAYS[8], DAYS[0], alive=False), "done")  # a prune was killed
+
+    bot = make_bot()
+    bot = bot.model_copy(update={"train": bot.train.model_copy(update={"keep_models": 1})})
+    done = prune(bot, bucket, connection, dry_run=False)
+    why = {fate.folder: fate.why for fate in done.fates}
+    assert why["models", DAYS[0]] == "run 2 starts from it"
+    assert why["models", DAYS[1]] == "its checkpoint @10 wrote 1 of the texts that are known"
+    assert why["runs", DAYS[0]] == "run 2 starts from it"
+    assert why["runs", DAYS[1]] == "its model stays, with 2 checkpoints (train.keep_checkpoints)"
+    assert why["runs", DAYS[2]] == "its model goes"
+    assert why["runs", DAYS[8]] == "its model is gone"
+    assert bucket.names("bird", "runs") == bucket.names("bird", "models") == [DAYS[0], DAYS[1], DAYS[3]]
+
+
 def test_a_run_that_is_taken_up_just_then_is_left(bucket: Bucket, connection: Connection) -> None:
     id = "20260201T000000-abcdabcd"
     bucket.write(b"x", "bird", "runs", id, "checkpoint_00000010", "state.pt")

@@ -105,7 +105,7 @@ def finished(
 ) -> Iterator[Finished]:
     """A run of two workers that nobody disturbed. The current model is the base model, untuned."""
     folder = tmp_path_factory.mktemp("finished")
-    bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2, price_per_hour=1.5)
+    bucket, bot = Bucket(f"file://{folder}/bucket"), make_bot(workers=2, price_per_hour=1.5, keep_checkpoints=2)
     dataset = write_dataset(bucket, folder / "dataset")
     bucket.publish(Path(tiny), {}, "bird", "models", UNTUNED)
     with database(postgres, "finished") as address:

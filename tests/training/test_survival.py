@@ -22,8 +22,8 @@ from mynah.errors import MynahError
 from mynah.settings import Settings
 from tests.training.conftest import Finished
 from tests.training.trainer import history_of, start
-from training.checkpoint import SNAPSHOT
 from training.failures import DEATHS, Patience
+from training.kept import SNAPSHOT
 
 KILLS = int(os.environ.get("MYNAH_TEST_KILLS", "3"))
 WORKER = "ray::RayTrainWorker"  # the beginning of its command line

@@ -35,9 +35,10 @@ from mynah.settings import Settings
 from tests.training.conftest import UNTUNED, Finished
 from tests.training.trainer import history_of, start
 from training.blocks import encode, pack_dev
-from training.checkpoint import SNAPSHOT, mend
+from training.checkpoint import mend
 from training.evaluation import Scored, evaluate
 from training.failures import root_cause
+from training.kept import SNAPSHOT
 from training.loss import dev_loss
 from training.progress_board import Job
 from training.train import inputs, train
@@ -106,7 +107,7 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
         assert any("loss" in point for point in runs.points(connection, run))
     assert (run.state, run.number, run.model, run.metrics) == ("done", 1, trained.id, metrics)
     assert run.metrics["cost_usd"] == pytest.approx(run.metrics["worked_seconds"] / 3600 * 2 * 1.5, rel=1e-3)
-    assert bucket.names("bird", "runs") == []
+    assert bucket.names("bird", "runs", trained.id) == ["checkpoint_00000040", "checkpoint_00000050"]
 
     # What lies there is the model that was measured.
     folder = bucket.path("bird", "models", trained.id)

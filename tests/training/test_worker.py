@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mynah.bot import Bot, Generate
 from mynah.bucket import Bucket
-from training import checkpoint
+from training import checkpoint, kept
 from training.progress_board import Job
 from training.worker import work
 
@@ -38,7 +38,7 @@ def learn(
         folders = []
 
         def report(job: Job, step: int, fill: Callable[[Path], None]) -> None:
-            folders.append(tmp_path / number / checkpoint.name_of(step))
+            folders.append(tmp_path / number / kept.name_of(step))
             folders[-1].mkdir(parents=True)
             fill(folders[-1])
 
@@ -52,7 +52,7 @@ def learn(
             outcome: dict[str, Any] = {}
             patch.setattr(here, "train_loop_per_worker", lambda config: outcome.update(work(config)))
             here.fit()
-        states = [torch.load(folder / checkpoint.STATE, weights_only=True) for folder in folders]
+        states = [torch.load(folder / kept.STATE, weights_only=True) for folder in folders]
         outcome["states"] = {state["step"]: state for state in states}
         return {**outcome, "folder": folders[-1], "shown": board.show.remote.call_args_list}
 
