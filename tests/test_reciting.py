@@ -13,7 +13,8 @@ bots:
     sources: {{sayings: {{url: sayings.txt}}}}
     clean: {{min_words: 3}}
     train:
-      {{base: {base}, epochs: 200, learning_rate: 0.01, block_size: 32, eval_every: 1000, save_every: 1000}}
+      {{base: {base}, epochs: 200, batch_size: 64, learning_rate: 0.01, block_size: 32, precision: fp32,
+        eval_every: 1000, save_every: 1000}}
     generate: {{max_tokens: 40, temperature: 0.7}}
     promote: {{samples: 60}}
 """

@@ -215,15 +215,19 @@ def start_job(
     script: str | None = None,
     env: dict[str, str] | None = None,
     bot: str = BOT,
+    retries: int | None = None,
 ) -> str:
     """Make a Job from a bot's CronJob for `verb`, and return its name.
 
-    `arguments` replace those of `mynah`; `script` is Python to run instead of it, with `arguments`.
+    `arguments` replace those of `mynah`; `script` is Python to run instead of it, with `arguments`; `retries` those of
+    the CronJob.
     """
     name = f"{bot}-{verb}-{uuid.uuid4().hex[:6]}"
     made = kubectl(namespace, "create", "job", name, f"--from=cronjob/{bot}-{verb}", "--dry-run=client", "-o", "json")
     job = json.loads(made)
     container = job["spec"]["template"]["spec"]["containers"][0]
+    if retries is not None:
+        job["spec"]["backoffLimit"] = retries
     if script:
         container["command"] = ["python", "-c", script]
     if arguments:

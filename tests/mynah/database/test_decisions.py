@@ -84,7 +84,9 @@ def test_a_decision_of_0_2_0_is_written_down(old: ModuleType, connection: Connec
     assert role != getpass.getuser()
 
 
-@pytest.mark.parametrize("deed", ["UPDATE decisions SET who = 'x'", "DELETE FROM decisions", "TRUNCATE decisions"])
+@pytest.mark.parametrize(
+    "deed", ["UPDATE decisions SET who = 'x'", "DELETE FROM decisions", "TRUNCATE decisions CASCADE"]
+)
 def test_decisions_are_only_added_to(connection: Connection, deed: str) -> None:
     add_tweets(connection, "bot", [NewTweet("one", state="approved")])
     with pytest.raises(psycopg.errors.RestrictViolation, match="only ever added to"):

@@ -34,7 +34,7 @@
 {{- if and $simulated (eq .kind "x") -}}
 {{- $variables = printf "%s\n- {name: X_API_URL, value: \"http://%s\"}" $variables $simulator -}}
 {{- else if $simulated -}}
-{{- $flags = concat .flags (list "--set" (printf "accounts.%s.server=http://%s" .name $simulator)) -}}
+{{- $flags = concat .flags (list "--set" (printf "bots.%s.accounts.%s.server=http://%s" $.name .name $simulator)) -}}
 {{- end -}}
 {{- end -}}
 {{- $more := dict "reaches" $reaches "variables" $variables "posts" (not (empty $secret)) "flags" $flags -}}
