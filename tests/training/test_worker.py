@@ -14,7 +14,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mynah.bot import Bot, Generate
 from mynah.bucket import Bucket
+from mynah.errors import MynahError
 from training import checkpoint, kept
+from training.base_model import load_base
 from training.progress_board import Job
 from training.worker import work
 
@@ -107,6 +109,25 @@ def test_an_adapter_merged_writes_the_same_text_as_the_adapter(learn: Callable[.
     assert sum(each.numel() for each in state["model"].values()) < 0.1 * base.num_parameters()
     held = [group["exp_avg"].numel() for group in state["optimizer"]["state"].values()]
     assert sum(held) == sum(each.numel() for each in state["model"].values())
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_checkpoint_becomes_the_model_that_it_was(method: str, learn: Callable[..., dict[str, Any]], tmp_path: Path):
+    outcome = learn(method=method, learning_rate=0.02, save_every=7)
+    folder = outcome["folder"].with_name(kept.name_of(7))
+    model, tokenizer = load_base(str(folder), tmp_path / "cache")
+    # The step after it was the last, at a rate next to nothing: the finished model is all but the same, the base not.
+    finished, _ = load_base(str(outcome["folder"]), tmp_path / "cache")
+    base, _ = load_base(outcome["states"][7]["train"]["base"], tmp_path / "cache")
+    asked = tokenizer(["A crow"], return_tensors="pt", return_token_type_ids=False)
+    with torch.no_grad():
+        here, there, before = (each.eval()(**asked).logits for each in (model, finished, base))
+    assert (here - there).abs().max() < 0.3 * (here - before).abs().max()
+    state = torch.load(folder / kept.STATE, weights_only=True)
+    del state["train"]
+    torch.save(state, folder / kept.STATE)
+    with pytest.raises(MynahError, match="an older version wrote this checkpoint"):
+        load_base(str(folder), tmp_path / "cache")
 
 
 def test_an_adapter_is_only_where_it_is_asked_for(learn: Callable[..., dict[str, Any]]):
