@@ -4,15 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from mynah.bot import Bot
 from mynah.bucket import Bucket
 from mynah.errors import MynahError
+from mynah.settings import Settings
 from tests.training.conftest import Finished
+from tests.training.trainer import history_of, start
 from training import kept
 from training.base_model import base_folder, earlier, load_base
 from training.lora import tuned_state
@@ -74,6 +78,24 @@ def test_of_a_run_without_a_model_only_what_ray_has_recorded(tmp_path: Path):
     assert not kept.unneeded(bucket, "bird", manifest)
     kept.tidy(bucket, "bird", {**manifest, "parameters": {}})
     assert bucket.names("bird", "runs") == []
+
+
+@pytest.mark.slow
+def test_a_training_from_a_checkpoint_goes_on_where_that_stood(
+    finished: Finished,
+    make_bot: Callable[..., Bot],
+    write_dataset: Callable[..., str],
+    settings_of: Callable[..., Settings],
+    database_url: str,
+    tmp_path: Path,
+):
+    bucket = Bucket(f"file://{tmp_path}/bucket")
+    write_dataset(bucket, tmp_path / "dataset")
+    bot = make_bot(base=earlier("run:1@40", "bird", finished.settings), max_steps=2, samples=0)
+    _, said = start(bot, settings_of(bucket, tmp_path / "home", database_url)).communicate()
+    (id,) = bucket.names("bird", "models")
+    before = history_of(finished.bucket, run_of(finished))[40]["dev_loss"]
+    assert history_of(bucket, id)[0]["dev_loss"] == pytest.approx(before, rel=1e-5), said
 
 
 @pytest.mark.slow

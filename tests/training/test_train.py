@@ -156,7 +156,9 @@ def test_the_run_of_a_published_model_is_deleted_by_the_next_call(finished: Fini
     bucket.write(b"x", "bird", "runs", model, "checkpoint_00000060", "state.pt")  # killed just before it was deleted
     bucket.write(b"x", "bird", "runs", "20200101T000000-11111111", "checkpoint_00000010", "state.pt")
     assert train(finished.bot, finished.settings).skipped
-    assert bucket.names("bird", "runs") == ["20200101T000000-11111111"]  # unfinished: it may be gone on with
+    # Those of train.keep_checkpoints stay, and those of a run that is unfinished: it may be gone on with.
+    assert bucket.names("bird", "runs", model) == ["checkpoint_00000040", "checkpoint_00000050"]
+    assert bucket.names("bird", "runs") == ["20200101T000000-11111111", model]
     bucket.delete("bird", "runs", "20200101T000000-11111111")
 
 
