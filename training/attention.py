@@ -52,7 +52,10 @@ def _attend(
         if attention_mask is None:
             scores = scores * scale
         else:
-            scores = torch.add(attention_mask[:, :, None].to(kind), scores, alpha=scale)
+            # What is not to be seen has the least fp32: as bf16 that is -inf, and a row of them, which fills a shorter
+            # prompt up, would become no numbers.
+            unseen = attention_mask[:, :, None].clamp(min=torch.finfo(kind).min).to(kind)
+            scores = torch.add(unseen, scores, alpha=scale)
         weights = drop(scores.softmax(-1), dropout)
         mixed = weights.view(*sharing[:2], -1, key.shape[2]) @ value
     return mixed.view(batch, heads, tokens, width).transpose(1, 2).contiguous(), None

@@ -47,3 +47,12 @@ def test_it_computes_in_bf16_where_torch_is_told_to_and_drops_what_it_is_told_to
     dropped = torch.stack([_attend(torch.nn.Module(), query, key, value, mask, dropout=0.5)[0] for _ in range(300)])
     assert not torch.equal(dropped[0], dropped[1])
     torch.testing.assert_close(dropped.mean(0), exact, rtol=0, atol=0.35)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_row_that_sees_nothing_is_of_numbers(kind: torch.dtype):
+    """As what fills a shorter prompt up is: its keys are multiplied by 0 later, and no number times 0 is no number."""
+    query, key, value = (torch.randn(1, 2, 4, 8).to(kind) for _ in range(3))
+    mask = torch.full((1, 1, 4, 4), torch.finfo(torch.float32).min).triu(1)
+    mask[:, :, 0] = torch.finfo(torch.float32).min
+    assert torch.isfinite(_attend(torch.nn.Module(), query, key, value, mask)[0]).all()
