@@ -184,7 +184,10 @@ def _note(row: dict[str, Any]) -> str:
     parts = []
     if "loss" in row:
         parts.append(f"loss {row['loss']:.3f}")
-    parts.append(f"dev {row['dev_loss']:.3f}" if "dev_loss" in row else "measuring the untuned model")
+    if "dev_loss" in row:
+        parts.append(f"dev {row['dev_loss']:.3f}")
+    elif not row["step"]:
+        parts.append("measuring the untuned model")
     if "tokens_per_second" in row:
         parts.append(f"{row['tokens_per_second']:,.0f} tokens/s")
     return " · ".join(parts)
