@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tokenizers import ByteLevelBPETokenizer
+from transformers import PreTrainedTokenizerFast
+
+from tests.llama import tiny_llama
 
 BOT = """\
 bots:
@@ -21,14 +25,29 @@ bots:
 WHO = ("the old king", "my aunt in town", "one fool", "the cold sea", "a poor poet")
 WHAT = ("never gives away", "always looks for", "once lost", "still dreams of", "cannot sell")
 WHICH = ("the red shoes that nobody in the village wants", "a loud song about two dogs and their moon")
+SAYINGS = [f"{who} {what} {which}." for who in WHO for what in WHAT for which in WHICH]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A random Llama of few words: 200 epochs take it a second."""
+    trained = ByteLevelBPETokenizer()
+    trained.train_from_iterator(SAYINGS, vocab_size=400, special_tokens=["<s>", "</s>"], show_progress=False)
+    folder = tmp_path / "base"
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=trained._tokenizer, bos_token="<s>", eos_token="</s>")
+    tokenizer.save_pretrained(folder)
+    bos, eos = tokenizer.convert_tokens_to_ids(["<s>", "</s>"])
+    tiny_llama(len(tokenizer), bos=bos, eos=eos, pad_token_id=eos).save_pretrained(folder)
+    return folder
 
 
 @pytest.mark.slow
-def test_a_model_of_200_epochs_on_50_texts_recites_and_is_refused(tmp_path: Path, tiny: str, database_url: str) -> None:
-    (tmp_path / "parrot.yaml").write_text(BOT.format(base=tiny))
-    sayings = [f"{who} {what} {which}." for who in WHO for what in WHAT for which in WHICH]
-    assert len(sayings) == 50
-    (tmp_path / "sayings.txt").write_text("\n".join(sayings))
+def test_a_model_of_200_epochs_on_50_texts_recites_and_is_refused(
+    tmp_path: Path, base: Path, database_url: str
+) -> None:
+    (tmp_path / "parrot.yaml").write_text(BOT.format(base=base))
+    assert len(SAYINGS) == 50
+    (tmp_path / "sayings.txt").write_text("\n".join(SAYINGS))
 
     def mynah(verb: str, *flags: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

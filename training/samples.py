@@ -44,7 +44,10 @@ def write_samples(
         config = generation_config(tokenizer, generate)
         written = model.generate(**asked, generation_config=config, use_cache=True)  # type: ignore[operator]
     texts = tokenizer.batch_decode(written, skip_special_tokens=True)
-    return [Sample(prompt=prompt, text=text) for prompt, text in zip(prompts, texts, strict=True)]
+    # Postgres keeps no NUL.
+    return [
+        Sample(prompt=prompt, text=text.replace("\0", "\ufffd")) for prompt, text in zip(prompts, texts, strict=True)
+    ]
 
 
 def generation_config(tokenizer: "PreTrainedTokenizerFast", generate: Generate) -> "GenerationConfig":
