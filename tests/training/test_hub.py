@@ -123,6 +123,7 @@ def test_a_hub_that_is_away_is_one_line(tmp_path: Path) -> None:
     assert line.startswith("base model someone/tiny: no such folder, and Hugging Face cannot be reached: check the")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["someone/gguf", f"someone/gguf/{GGUF}"])
 def test_a_gguf_file_of_the_hub_is_fetched_and_converted(name: str, tmp_path: Path, hub: str) -> None:
     first, second = load(tmp_path, hub, name, "whole").splitlines()

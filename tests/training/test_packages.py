@@ -63,6 +63,7 @@ def make_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     return make
 
 
+@pytest.mark.slow
 def test_the_code_of_a_base_model_comes_in_a_package(make_wheel: Callable[..., str], tiny: str, tmp_path: Path):
     base = tmp_path / "base"
     shutil.copytree(tiny, base)
