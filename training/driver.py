@@ -168,7 +168,9 @@ def _watch(
                     if ended:
                         break
     except (KeyboardInterrupt, Stopped) as stop:
-        kept = f"goes on from step {row['saved']:,}" if row.get("saved") else "starts over: no checkpoint was due yet"
+        # The workers go on until Ray ends them, and may save again.
+        saved = row.get("saved")
+        kept = f"goes on from step {saved:,} or later" if saved else "starts over: no checkpoint was due yet"
         raise Stopped(f"{stop or 'training stopped'}; `mynah train {job.bot}` {kept}") from None
     if error := outcome.get("error"):
         raise error

@@ -38,7 +38,7 @@ from training.blocks import encode, pack_dev
 from training.checkpoint import mend
 from training.evaluation import Scored, evaluate
 from training.failures import root_cause
-from training.kept import SNAPSHOT
+from training.kept import SNAPSHOT, steps_of
 from training.loss import dev_loss
 from training.progress_board import Job
 from training.train import inputs, train
@@ -106,7 +106,7 @@ def test_two_workers_lower_the_dev_loss_and_publish(finished: Finished, settings
         assert [line.line for line in runs.lines(connection, run)][: len(log)] == log
         assert any("loss" in point for point in runs.points(connection, run))
     assert (run.state, run.number, run.model, run.metrics) == ("done", 1, trained.id, metrics)
-    assert run.metrics["cost_usd"] == pytest.approx(run.metrics["worked_seconds"] / 3600 * 2 * 1.5, rel=1e-3)
+    assert run.metrics["cost_usd"] == pytest.approx(run.metrics["worked_seconds"] / 3600 * 2 * 1.5, abs=1e-4)
     assert bucket.names("bird", "runs", trained.id) == ["checkpoint_00000040", "checkpoint_00000050"]
 
     # What lies there is the model that was measured.
@@ -251,14 +251,13 @@ def test_a_stop_from_another_machine_keeps_the_checkpoint(
     _, err = process.communicate()
     said = err.splitlines()[-1]
     found = re.fullmatch(
-        r"mynah: (run 1 of bird was stopped by \S+; `mynah train bird` goes on from step ([\d,]+))", said
+        r"mynah: (run 1 of bird was stopped by \S+; `mynah train bird` goes on from step ([\d,]+) or later)", said
     )
     assert found, said
     stopped = runs.find(connection, "bird")
     assert (stopped.state, stopped.why, stopped.number) == ("stopped", found[1], 1)
     assert runs.lines(connection, stopped)[-1].line == found[1]
-    names = settings.bucket.names("bird", "runs", stopped.id)
-    assert f"checkpoint_{int(found[2].replace(',', '')):08}" in names
+    assert steps_of(settings.bucket, "bird", stopped.id)[-1] >= int(found[2].replace(",", ""))
 
 
 @pytest.mark.slow
@@ -318,7 +317,7 @@ def test_a_killed_run_goes_on_from_its_last_whole_checkpoint(
     assert saved <= resumed < 60
     trained = train(finished.bot, settings)
     assert trained.id == run
-    assert s3.names("bird", "runs") == []
+    assert steps_of(s3, "bird", run) == [40, 50]  # train.keep_checkpoints
     with settings.connect() as connection:
         (kept,) = runs.list_runs(connection, "bird", 9)
         assert (kept.number, kept.state, kept.model) == (1, "done", run)
