@@ -12,7 +12,8 @@ from mynah.progress import duration
 from mynah.sampled import SPAN, Sampled
 from mynah.settings import Settings
 from training.base_model import SMOLLM2, base_folder
-from training.train import NOT_LEARNT, PLOT
+from training.model_folder import PLOT
+from training.train import NOT_LEARNT
 
 FILE = "README.md"
 SHARE = 0.1  # of the texts, from which on a language is named

@@ -1,6 +1,5 @@
 """Two runs, or more, side by side: their curves in a picture, their figures in a table."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from mynah.database.runs import Run
 from mynah.errors import UsageError
 from mynah.progress import duration
 from mynah.settings import Settings
-from training.train import HISTORY
+from training.model_folder import history_of
 
 
 @dataclass(frozen=True)
@@ -66,15 +65,6 @@ def compare(bot: Bot, settings: Settings, names: Sequence[str]) -> Compared:
         keys=_keys(settings.bucket, found),
         plot=str(file),
     )
-
-
-def history_of(bucket: Bucket, bot: str, model: str) -> list[dict[str, Any]]:
-    """Every step that made a model (see `training.worker.work`); [] where it is not there."""
-    try:
-        lines = bucket.read(bot, "models", model, HISTORY).splitlines()
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in lines]
 
 
 def _figures(found: list[Run]) -> dict[str, list[Any]]:

@@ -3,11 +3,9 @@
 import math
 import statistics
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mynah.bot import Bot
-from mynah.errors import MynahError
-from mynah.progress import progress
 from mynah.settings import Settings
 from training.tuning import Learnt, Tuned, parent_of, tune
 
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
 
 # Raised when a key or the method changes its meaning or default, so that models are made anew.
 VERSION = 1
-WARM = 0.1  # share of the steps over which the learning rate rises
-CLIP = 1.0  # the gradient's norm, at the most
-MOST = 512  # tokens of a text that are learnt from
 TIMED = 5, 48  # texts, and tokens of each, that are written to see how fast a model is
 
 
@@ -61,62 +56,48 @@ def _learn(
     from training.precision import autocast
     from training.preferences import ask, rows_of
     from training.students import count_weights, student_of
+    from training.tuning_loop import MOST, Computed, learn_by_steps
 
     keys = bot.distill
     student = student_of(teacher)
     student.to(device)  # type: ignore[arg-type]
     teacher.eval()
     rows = rows_of(tokenizer, texts, MOST)
-    steps = math.ceil(keys.epochs * len(rows) / keys.batch_size)
-    optimizer = torch.optim.AdamW(student.parameters(), lr=keys.learning_rate, weight_decay=0.01, fused=True)
     orders = np.random.default_rng(bot.train.seed)
     order = np.concatenate([orders.permutation(len(rows)) for _ in range(math.ceil(keys.epochs) + 1)])
-    history: list[dict[str, Any]] = []
-    begin, tokens = time.monotonic(), 0
+
+    def compute(step: int) -> Computed:
+        batch = [rows[place] for place in order[step * keys.batch_size : (step + 1) * keys.batch_size]]
+        with autocast(bot.train, device):
+            with torch.no_grad():
+                taught = ask(teacher, batch, device).logits
+            said = ask(student, batch, device)
+        language = cross_entropy(said.logits, said.targets)
+        # As gentle as the temperature makes it, so that both parts weigh the same at any.
+        apart = keys.temperature**2 * kl_div(
+            log_softmax(said.logits / keys.temperature, -1),
+            log_softmax(taught / keys.temperature, -1),
+            reduction="batchmean",
+            log_target=True,
+        )
+        return Computed(
+            loss=keys.language_weight * language + (1 - keys.language_weight) * apart,
+            figures={"loss": language.item(), "apart": apart.item()},
+            tokens=len(said.targets),
+            note=f"loss {language.item():.3f}, {apart.item():.3f} from its teacher",
+        )
+
     student.train()
-    with progress("learning from the current model", steps) as advance:
-        for step in range(steps):
-            record.check()
-            warm = math.ceil(WARM * steps)
-            rate = keys.learning_rate * ((step + 1) / warm if step < warm else (steps - step) / (steps - warm))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            batch = [rows[place] for place in order[step * keys.batch_size : (step + 1) * keys.batch_size]]
-            with autocast(bot.train, device):
-                with torch.no_grad():
-                    taught = ask(teacher, batch, device).logits
-                said = ask(student, batch, device)
-            language = cross_entropy(said.logits, said.targets)
-            # As gentle as the temperature makes it, so that both parts weigh the same at any.
-            apart = keys.temperature**2 * kl_div(
-                log_softmax(said.logits / keys.temperature, -1),
-                log_softmax(taught / keys.temperature, -1),
-                reduction="batchmean",
-                log_target=True,
-            )
-            loss = keys.language_weight * language + (1 - keys.language_weight) * apart
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(student.parameters(), CLIP)
-            if not math.isfinite(loss.item()):
-                raise MynahError(
-                    f"distilling went astray: the loss of step {step + 1} is {loss.item()}; lower "
-                    f"distill.learning_rate (now {keys.learning_rate:g})"
-                )
-            optimizer.step()
-            optimizer.zero_grad()
-            tokens += len(said.targets)
-            row = {
-                "step": step + 1,
-                "loss": language.item(),
-                "apart": apart.item(),
-                "tokens": tokens,
-                "learning_rate": rate,
-                "seconds": time.monotonic() - begin,
-            }
-            history.append(row)
-            record.seen({**row, "steps": steps})
-            advance(step + 1, f"loss {language.item():.3f}, {apart.item():.3f} from its teacher")
-    del optimizer
+    history = learn_by_steps(
+        student,
+        compute,
+        record,
+        what="learning from the current model",
+        steps=math.ceil(keys.epochs * len(rows) / keys.batch_size),
+        learning_rate=keys.learning_rate,
+        key="distill.learning_rate",
+        weight_decay=0.01,
+    )
     weights = count_weights(teacher), count_weights(student)
     speeds = _speeds([teacher, student], tokenizer, bot, device)
     layers = teacher.config.num_hidden_layers, student.config.num_hidden_layers

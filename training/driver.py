@@ -139,7 +139,9 @@ def _watch(
         return read
 
     try:
-        while thread.is_alive() and "steps" not in row:
+        ended = False
+        while "steps" not in row and not ended:
+            ended = not thread.is_alive()  # what it said last is read once more
             row = look()
         if "steps" in row:
             _say(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from mynah.bot import Train
+from mynah.errors import MynahError
 from training.blocks import Rows, rows_of_step
 
 if TYPE_CHECKING:
@@ -39,10 +40,20 @@ def parts(rows: Rows, train: Train, rank: int, workers: int) -> list[Rows]:
 
 
 def learning_rate(step: int, steps: int, train: Train) -> float:
-    """The learning rate of the step `step` (from 0): a linear rise to the peak, then linearly to zero."""
+    """The learning rate of the step `step` (from 0)."""
     warm = math.ceil(train.warmup_fraction * steps) if train.warmup_steps is None else min(train.warmup_steps, steps)
-    share = (step + 1) / warm if step < warm else (steps - step) / (steps - warm)
-    return train.learning_rate * share
+    return train.learning_rate * rise_and_fall(step, steps, warm)
+
+
+def rise_and_fall(step: int, steps: int, warm: int) -> float:
+    """What share of its peak the learning rate of a step (from 0) is: up to it over `warm` steps, then down to zero."""
+    return (step + 1) / warm if step < warm else (steps - step) / (steps - warm)
+
+
+def check_loss(loss: float, step: int, what: str, remedy: str) -> None:
+    """Raise MynahError where the loss of a step (from 0) is no number; `remedy` is what is to be lowered."""
+    if not math.isfinite(loss):
+        raise MynahError(f"{what} went astray: the loss of step {step + 1} is {loss}; lower {remedy}")
 
 
 def adamw(model: "PreTrainedModel", train: Train) -> torch.optim.AdamW:

@@ -1,7 +1,6 @@
 """The prefer stage: what curators decided → the current model, tuned on it."""
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, TypeVar
 from mynah.bot import Bot
 from mynah.database.labels import Label, labels
 from mynah.errors import MynahError
-from mynah.progress import progress
 from mynah.settings import Settings
 from training.tuning import Learnt, Tuned, parent_of, tune
 
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
 
 # Raised when a key or the method changes its meaning or default, so that models are made anew.
 VERSION = 1
-WARM = 0.1  # share of the steps over which the learning rate rises
-CLIP = 1.0  # the gradient's norm, at the most
-MOST = 512  # tokens of a text that are learnt from
 T = TypeVar("T")
 
 
@@ -112,6 +107,7 @@ def _learn(
 
     from training.precision import autocast
     from training.preferences import dpo, kto, log_likelihoods, row_of, rows_of
+    from training.tuning_loop import MOST, Computed, learn_by_steps
 
     keys, order = bot.prefer, np.random.default_rng(bot.train.seed)
 
@@ -145,58 +141,45 @@ def _learn(
     edits = math.ceil(keys.epochs * len(taste.edited) / steps)  # per step
     approved, rejected = (shuffled(rows[kind]) for kind in ("approved", "rejected"))
     pairs, language = shuffled(list(zip(rows["better"], rows["worse"], strict=True))), shuffled(texts)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=keys.learning_rate, weight_decay=0.0, fused=True)
-    history = []
-    begin, tokens = time.monotonic(), 0
-    with progress(f"learning from {taste}", steps) as advance:
-        for step in range(steps):
-            record.check()
-            warm = math.ceil(WARM * steps)
-            rate = keys.learning_rate * ((step + 1) / warm if step < warm else (steps - step) / (steps - warm))
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            losses, means = [], {}
-            learnt: list[Row] = []
-            if judged:
-                batch = [next(approved) for _ in range(half)] + [next(rejected) for _ in range(half)]
-                learnt += [row for row, _ in batch]
-                change = moved(batch, nats([row for row, _ in batch]))
-                means = {"approved": change[:half].mean().item(), "rejected": change[half:].mean().item()}
-                losses.append(kto(change[:half], change[half:], keys.beta))
-            if edits:
-                better, worse = zip(*(next(pairs) for _ in range(edits)), strict=True)
-                learnt += [row for row, _ in (*better, *worse)]
-                change = moved([*better, *worse], nats([row for row, _ in (*better, *worse)]))
-                losses.append(dpo(change[:edits], change[edits:], keys.beta))
-            loss = torch.cat(losses).mean()
-            total, language_loss = loss, math.nan
-            if keys.language_weight:
-                sample = rows_of(tokenizer, [next(language) for _ in range(half)], MOST)
-                per_token = -nats(sample).sum() / sum(len(row.tokens) - 1 for row in sample)
-                language_loss = per_token.item()
-                learnt += sample
-                total = loss + keys.language_weight * per_token
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-            if not math.isfinite(total.item()):
-                raise MynahError(
-                    f"learning from decisions went astray: the loss of step {step + 1} is {total.item()}; lower "
-                    f"prefer.learning_rate (now {keys.learning_rate:g})"
-                )
-            optimizer.step()
-            optimizer.zero_grad()
-            tokens += sum(len(row.tokens) - row.given for row in learnt)
-            row = {
-                "step": step + 1,
-                "loss": language_loss,
-                "preference_loss": loss.item(),
-                **means,
-                "tokens": tokens,
-                "learning_rate": rate,
-                "seconds": time.monotonic() - begin,
-            }
-            history.append(row)
-            record.seen({**row, "steps": steps})
-            advance(step + 1, f"loss on decisions {loss.item():.3f}")
+
+    def compute(_: int) -> Computed:
+        losses, means = [], {}
+        learnt: list[Row] = []
+        if judged:
+            batch = [next(approved) for _ in range(half)] + [next(rejected) for _ in range(half)]
+            learnt += [row for row, _ in batch]
+            change = moved(batch, nats([row for row, _ in batch]))
+            means = {"approved": change[:half].mean().item(), "rejected": change[half:].mean().item()}
+            losses.append(kto(change[:half], change[half:], keys.beta))
+        if edits:
+            better, worse = zip(*(next(pairs) for _ in range(edits)), strict=True)
+            learnt += [row for row, _ in (*better, *worse)]
+            change = moved([*better, *worse], nats([row for row, _ in (*better, *worse)]))
+            losses.append(dpo(change[:edits], change[edits:], keys.beta))
+        loss = torch.cat(losses).mean()
+        total, language_loss = loss, math.nan
+        if keys.language_weight:
+            sample = rows_of(tokenizer, [next(language) for _ in range(half)], MOST)
+            per_token = -nats(sample).sum() / sum(len(row.tokens) - 1 for row in sample)
+            language_loss = per_token.item()
+            learnt += sample
+            total = loss + keys.language_weight * per_token
+        return Computed(
+            loss=total,
+            figures={"loss": language_loss, "preference_loss": loss.item(), **means},
+            tokens=sum(len(row.tokens) - row.given for row in learnt),
+            note=f"loss on decisions {loss.item():.3f}",
+        )
+
+    history = learn_by_steps(
+        model,
+        compute,
+        record,
+        what=f"learning from {taste}",
+        steps=steps,
+        learning_rate=keys.learning_rate,
+        key="prefer.learning_rate",
+        weight_decay=0.0,
+    )
     decisions = {kind: len(found) for kind, found in vars(taste).items()}
     return Learnt(model, history, {"decisions": decisions, "said": [f"learnt from what people decided: {taste}"]})

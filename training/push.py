@@ -17,7 +17,7 @@ from mynah.errors import MynahError, UsageError
 from mynah.sampled import samples_of
 from mynah.settings import Settings
 from training import card
-from training.compare import history_of
+from training.model_folder import history_of
 
 PLACE = re.compile(r"hf://([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)")
 TOKEN = "set HF_TOKEN to a token that may write there: https://huggingface.co/settings/tokens"  # noqa: S105

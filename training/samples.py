@@ -20,10 +20,11 @@ class Sample(TypedDict):
 
 def sample_prompts(bot: Bot, bucket: Bucket, dataset: str) -> tuple[str, ...]:
     """A prompt for each sample: the bot's in turn. Where they are mined and the dataset has none, the model begins."""
-    prompts = bot.generate.prompts
-    if prompts == "mined":
-        prompts = (bucket.manifest(bot.name, "datasets", dataset) or {}).get("prompts") or [""]
-    return tuple(islice(cycle(prompts), bot.train.samples))
+    prompts = bot.generate.listed()
+    if bot.generate.prompts == "mined":
+        mined = (bucket.manifest(bot.name, "datasets", dataset) or {}).get("prompts", [])
+        prompts = mined[: bot.generate.mined_prompts] or [""]
+    return tuple(map(bot.generate.cased, islice(cycle(prompts), bot.train.samples)))
 
 
 def write_samples(

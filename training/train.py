@@ -1,6 +1,5 @@
 """The train stage: the newest dataset → a fine-tuned, published model."""
 
-import json
 import math
 import shutil
 import sys
@@ -12,27 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from mynah.bot import Bot, Train
-from mynah.bucket import Bucket, fingerprint, new_id, utc_now
+from mynah.bucket import Bucket, fingerprint, new_id
 from mynah.database import runs, served
 from mynah.document import unpack
 from mynah.errors import MynahError, UsageError
 from mynah.evaluations import write_evaluation
 from mynah.progress import duration
 from mynah.settings import Settings
-from training import kept
+from training import kept, model_folder
 from training.lease import HeldError, Lease, taken
 from training.lora import ADAPTER
+from training.model_folder import SAMPLING, plot_of, write_history
 from training.phases import Phases, table, timed
 from training.run_record import Record, recorded
 
 # Raised when a key or the training changes its meaning or default, so that models are trained anew.
 VERSION = 2
-PLOT = "training.png"
-HISTORY = "history.jsonl"
 # Keys of the train section that change nothing in the model.
 NOT_LEARNT = {"price_per_hour", "samples", "sample_every", "keep_models", "keep_checkpoints"}
-# Of the generate section, what the published model folder holds as its defaults.
-SAMPLING = {"max_tokens", "temperature", "top_p", "top_k", "repetition_penalty"}
 
 
 @dataclass(frozen=True)
@@ -104,11 +100,11 @@ def train(bot: Bot, settings: Settings, again: bool = False) -> Trained:
     ending = fingerprint(inputs(bot, dataset["id"]))
     _end_finished_runs(bot, settings)
     if not again and (found := finished(bot, bucket, ending)):
-        return _trained(found, bot, bucket, settings.home, skipped=True)
+        return _trained(found, bot, settings, skipped=True)
     # Of all that this work is: two trainers that begin it at once would each give their run an id of its own.
     with taken(settings, f"{bot.name}/runs/{ending}") as lease:
         if not again and (found := finished(bot, bucket, ending)):  # by another trainer, just now
-            return _trained(found, bot, bucket, settings.home, skipped=True)
+            return _trained(found, bot, settings, skipped=True)
         return _train(bot, settings, dataset, lease)
 
 
@@ -158,10 +154,10 @@ def _train(bot: Bot, settings: Settings, dataset: dict[str, Any], lease: Lease) 
 
 def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str, Any], current: str | None) -> Trained:
     """Train and publish the model of this run; `current` is the one that it is compared with."""
-    bucket, home, id = settings.bucket, settings.home, record.run.id
+    bucket, id = settings.bucket, record.run.id
     begin = time.monotonic()
     phases: Phases = {}
-    cache = home / "models"
+    cache = settings.home / "models"
     _say(f"run {record.run.number} of {bot.name}, {id}")
     # Heavy imports, here and below: a model that is there already is found without them.
     from training import packages
@@ -190,17 +186,13 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
         folder = Path(path, "model")
         with timed(phases, "export"):
             from training.base_model import load_base
-            from training.events import write_events
-            from training.plot import plot
             from training.publish import write_model
 
             write_model(*load_base(str(outcome["folder"]), cache), folder, bot.generate)
             if (outcome["folder"] / ADAPTER).is_dir():
                 shutil.copytree(outcome["folder"] / ADAPTER, folder / ADAPTER)
             history = outcome["history"]
-            (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
-            write_events(history, id, folder)
-            plot(history, f"{bot.name} {id}: {bot.train.base}", folder / PLOT)
+            write_history(history, id, f"{bot.name} {id}: {bot.train.base}", folder)
         if ray_session.is_local():  # else the workers are elsewhere, and are not seen
             outcome |= {"peak_memory_bytes": peak[0] or None, "peak_memory_bytes_export": peak_of_this() or None}
         metrics = _metrics(outcome, record.seconds, bot.train)
@@ -212,7 +204,7 @@ def _trained_as(record: Record, bot: Bot, settings: Settings, dataset: dict[str,
         kept.tidy(bucket, bot.name, whole)
     phases = {phase: round(seconds, 1) for phase, seconds in phases.items()}
     phases["rest"] = round(max(0.0, time.monotonic() - begin - sum(phases.values())), 1)
-    trained = _trained(whole, bot, bucket, home, skipped=False, phases=phases)
+    trained = _trained(whole, bot, settings, skipped=False, phases=phases)
     for line in trained.summary().splitlines():
         record.heard(line)
     return trained
@@ -234,11 +226,9 @@ def _publish(
     folder: Path,
     record: Record,
 ) -> dict[str, Any]:
-    """Publish the model folder with its card, its manifest last; what it says of the current model is an evaluation."""
-    from training import card
-    from training.evaluation import facts_of, versions
+    """Publish the model folder; what is known of the current model beside it is an evaluation."""
+    from training.evaluation import facts_of
 
-    bucket, id = settings.bucket, record.run.id
     compared = metrics["compared"]
     if compared and compared["dev_nats_per_character"] is None:
         _say(f"the current model, {compared['model']}, could not be measured beside it: {compared['why']}")
@@ -251,20 +241,10 @@ def _publish(
             compared["dev_nats_per_character"],
         )
         record.confirm()
-        write_evaluation(bucket, bot.name, id, compared["model"], facts)
-    manifest = {
-        "id": id,
-        "bot": bot.name,
-        "created": utc_now(),
-        "base": bot.train.base,
-        "dataset": dataset["id"],
-        "parameters": bot.train.model_dump(),
-        "generate": bot.generate.model_dump(include=SAMPLING) | {"temperature": bot.generate.middle_temperature},
-        "metrics": metrics,
-        "versions": versions(),
-    }
-    (folder / card.FILE).write_text(card.card_of(manifest, bot, settings, history), encoding="utf-8")
-    return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
+        write_evaluation(settings.bucket, bot.name, record.run.id, compared["model"], facts)
+    parameters = bot.train.model_dump()
+    facts = {"base": bot.train.base, "dataset": dataset["id"], "parameters": parameters, "metrics": metrics}
+    return model_folder.publish(folder, bot, settings, record, history, facts)
 
 
 def _check_size(bot: Bot, dataset: dict[str, Any], bucket: Bucket, cache: Path) -> None:
@@ -316,20 +296,16 @@ def _metrics(outcome: dict[str, Any], seconds: float, train: Train) -> dict[str,
 
 
 def _trained(
-    manifest: dict[str, Any], bot: Bot, bucket: Bucket, home: Path, skipped: bool, phases: Phases | None = None
+    manifest: dict[str, Any], bot: Bot, settings: Settings, skipped: bool, phases: Phases | None = None
 ) -> Trained:
     id = manifest["id"]
-    plot = home / "plots" / f"{bot.name}-{id}.png"
-    if not plot.exists():
-        plot.parent.mkdir(parents=True, exist_ok=True)
-        plot.write_bytes(bucket.read(bot.name, "models", id, PLOT))
     return Trained(
         id=id,
-        address=bucket.address(bot.name, "models", id),
+        address=settings.bucket.address(bot.name, "models", id),
         dataset=manifest["dataset"],
         base=manifest["base"],
         metrics=manifest["metrics"],
-        plot=str(plot),
+        plot=plot_of(settings, bot.name, id),
         skipped=skipped,
         phases=phases or {},
     )

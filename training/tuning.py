@@ -1,6 +1,5 @@
 """From the bot's current model to another one, in one process: what `mynah prefer` and `mynah distill` share."""
 
-import json
 import math
 import sys
 import tempfile
@@ -10,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mynah.bot import Bot
-from mynah.bucket import fingerprint, new_id, utc_now
+from mynah.bucket import fingerprint, new_id
 from mynah.database import runs, served
 from mynah.document import unpack
 from mynah.errors import MynahError
 from mynah.evaluations import write_evaluation
 from mynah.settings import Settings
+from training import model_folder
 from training.lease import taken
+from training.model_folder import plot_of, write_history
 from training.run_record import Record, recorded
-from training.train import HISTORY, PLOT, SAMPLING, finished
+from training.train import finished
 
 if TYPE_CHECKING:
     import torch
@@ -139,17 +140,14 @@ def _tune(
     """The manifest of the model that is published."""
     import torch
 
-    from training import card
     from training.base_model import load_base
     from training.blocks import begin_with_bos
-    from training.evaluation import characters_of, choose, facts_of, versions
-    from training.events import write_events
+    from training.evaluation import characters_of, choose, facts_of
     from training.packages import activate
-    from training.plot import plot
     from training.precision import arithmetic
     from training.publish import import_exporters, write_model
 
-    bucket, id = settings.bucket, record.run.id
+    id = record.run.id
     _say(f"run {record.run.number} of {bot.name}, {id}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(bot.train.seed)
@@ -189,29 +187,21 @@ def _tune(
         folder = Path(path, "model")
         import_exporters()
         write_model(learnt.model, tokenizer, folder, bot.generate)
-        (folder / HISTORY).write_text("".join(json.dumps(row) + "\n" for row in history), encoding="utf-8")
-        write_events(history, id, folder)
-        plot(history, f"{bot.name} {id}: {method} of {parent.id}", folder / PLOT)
+        write_history(history, id, f"{bot.name} {id}: {method} of {parent.id}", folder)
         if after:
             nats = (after["dev_nats_per_character"], before["dev_nats_per_character"])
             record.confirm()
             facts = facts_of(parent.dataset, len(scored), characters_of(scored), *nats)
-            write_evaluation(bucket, bot.name, id, parent.id, facts)
-        manifest = {
-            "id": id,
-            "bot": bot.name,
-            "created": utc_now(),
+            write_evaluation(settings.bucket, bot.name, id, parent.id, facts)
+        facts = {
             "base": parent.manifest["base"],
             "method": method,
             "parent": parent.id,
             "dataset": parent.dataset,
             "parameters": {**parent.manifest["parameters"], **getattr(bot, method).model_dump()},
-            "generate": bot.generate.model_dump(include=SAMPLING),
             "metrics": metrics,
-            "versions": versions(),
         }
-        (folder / card.FILE).write_text(card.card_of(manifest, bot, settings, history), encoding="utf-8")
-        return bucket.publish(folder, manifest, bot.name, "models", id, check=record.confirm)
+        return model_folder.publish(folder, bot, settings, record, history, facts)
 
 
 def measure(
@@ -236,18 +226,14 @@ def measure(
 
 
 def _tuned(manifest: dict[str, Any], bot: Bot, settings: Settings, skipped: bool) -> Tuned:
-    id, bucket = manifest["id"], settings.bucket
-    plot = settings.home / "plots" / f"{bot.name}-{id}.png"
-    if not plot.exists():
-        plot.parent.mkdir(parents=True, exist_ok=True)
-        plot.write_bytes(bucket.read(bot.name, "models", id, PLOT))
+    id = manifest["id"]
     return Tuned(
         id=id,
-        address=bucket.address(bot.name, "models", id),
+        address=settings.bucket.address(bot.name, "models", id),
         method=manifest["method"],
         parent=manifest["parent"],
         metrics=manifest["metrics"],
-        plot=str(plot),
+        plot=plot_of(settings, bot.name, id),
         skipped=skipped,
     )
 

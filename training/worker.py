@@ -1,6 +1,5 @@
 """The training loop: what each Ray Train worker runs."""
 
-import math
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from training.blocks import begin_with_bos, check_size, encode, pack, pack_dev
 from training.evaluation import Scored, characters_of, choose, dev_texts, nats
 from training.gradients import gradients
 from training.loss import dev_loss, is_causal, keeps_borders, sum_over_workers
-from training.optimization import adamw, count_steps, learning_rate, step_rows
+from training.optimization import adamw, check_loss, count_steps, learning_rate, step_rows
 from training.phases import Phases, timed
 from training.precision import arithmetic, autocast
 from training.progress_board import Job
@@ -155,12 +154,9 @@ def work(config: dict[str, Any]) -> dict[str, Any]:
         before = time.monotonic()
         with timed(phases, "steps"):
             mean = gradients(parallel, model, rows, train, rank, world, device)
-            if not math.isfinite(mean):
-                raise MynahError(
-                    f"training {job.bot} went astray: the loss of step {step + 1} is {mean}; lower train.learning_rate"
-                    f" (now {train.learning_rate:g})"
-                    + (" or set train.precision to fp32" * (train.precision == "bf16"))
-                )
+            remedy = f"train.learning_rate (now {train.learning_rate:g})"
+            remedy += " or set train.precision to fp32" * (train.precision == "bf16")
+            check_loss(mean, step, f"training {job.bot}", remedy)
             saver.wait()
             optimizer.step()
             optimizer.zero_grad()
