@@ -1,10 +1,8 @@
 """Write the text that an account posts now, without a person: the mode `live`."""
 
-from contextlib import ExitStack
-
+from jobs.answering import answering
 from jobs.generate import Generated, generate
 from mynah.bot import Bot
-from mynah.database.wanted import wanted
 from mynah.endpoint import AWAKE_WITHIN
 from mynah.settings import Settings
 
@@ -17,12 +15,6 @@ def write_one(bot: Bot, settings: Settings) -> Generated:
     Raises MynahError where the model gives no answer.
     """
     bot = bot.model_copy(update={"judge": bot.judge.model_copy(update={"approve_best": 1})})
-    endpoint = settings.endpoint_of(bot.name)
-    with ExitStack() as server:
-        if bot.serve.sleeps:
-            server.enter_context(wanted(settings.connect, bot.name, "post"))
-        if bot.serve.mode == "none" and not settings.environment.get("MYNAH_ENDPOINT"):
-            from mynah.local_server import serving
-
-            endpoint = server.enter_context(serving(bot.name))
-        return generate(bot, settings, endpoint, AWAKE_WITHIN if bot.serve.sleeps else 0, good=1, limit=MOST)
+    wake = bot.serve.sleeps
+    with answering(bot, settings, "post", wake) as address:
+        return generate(bot, settings, address, AWAKE_WITHIN if wake else 0, good=1, limit=MOST)

@@ -20,7 +20,7 @@ from cronsim import CronSim
 from jobs.accounts import Account, Duplicate, Posted, Published, Refused, Unavailable, Unknown
 from jobs.react import read_reactions
 from jobs.read import budget_of
-from jobs.settle import Doubts, Settled
+from jobs.settle import Doubts, Settled, give_back
 from mynah.bot import Bot
 from mynah.bot.post import Posting
 from mynah.database import budget, posts, readings, slots
@@ -75,8 +75,7 @@ def post(
     With `slot`, the time of the account's schedule that this run is for, only where that time has no post yet, and it
     is not too late for it at `now`. `dry_run` shows what would be posted and changes nothing. `pause`: seconds before
     each look for a post whose fate is unknown. `write` adds an approved text, where an account that is `live` has none
-    at its time. Raises MynahError where nothing could be posted, or where nobody knows;
-    run again later.
+    at its time. Raises MynahError where nothing could be posted, or where nobody knows; run again later.
     """
     poster = _Poster(bot, name, connection, account, pause, slot, now or datetime.now(UTC), write)
     if dry_run:
@@ -116,7 +115,7 @@ class _Poster:
         pause: float,
         slot: datetime | None,
         now: datetime,
-        write: Callable[[], object] | None = None,
+        write: Callable[[], object] | None,
     ) -> None:
         self.bot, self.name, self.connection, self.account = bot, name, connection, account
         self.pause, self.slot, self.now, self.write = pause, slot, now, write
@@ -228,7 +227,7 @@ class _Poster:
                 return self.record(row, published)
             case Unavailable(reason, until):
                 said = reason + (f" until {until:%Y-%m-%d %H:%M:%S} UTC" if until else "")
-                if self.doubts.give_back(row, said, until):
+                if give_back(self.connection, row, said, until):
                     raise self.failure(row, said, "it stays approved; run again later")
                 raise self.failure(row, said, "it came to nothing too often, and is for a person; run again later")
             case Refused(reason):

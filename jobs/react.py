@@ -1,5 +1,6 @@
 """Read what people made of a bot's posts: likes, reposts, replies, as the account counts them."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -51,15 +52,14 @@ def read_reactions(
     if posts.newest_before(connection, bot, name, datetime.now(UTC)) is None:
         return Read(bot, name, 0, {}, section.likes_days, None)  # nothing was ever posted there
     after = posts.newest_before(connection, bot, name, since)
-    count, total, problem = 0, dict[str, int](), None
+    count, total, problem = 0, Counter[str](), None
     reading = readings.begin(connection, bot, name, "reactions", since, after)
     try:
-        for page in pages(connection, account, reading, budget_of(section), PAGE, pause):
+        for page, _ in pages(connection, account, reading, budget_of(section), PAGE, pause):
             count += len(page.shown)
             for shown in page.shown:
-                for what, number in shown.numbers.items():
-                    total[what] = total.get(what, 0) + number
+                total.update(shown.numbers)
     except MynahError as error:
         problem = str(error)
         note(f"likes are not read: {error}")
-    return Read(bot, name, count, total, section.likes_days, problem)
+    return Read(bot, name, count, dict(total), section.likes_days, problem)

@@ -24,9 +24,11 @@ def budget_of(section: Posting) -> Budget:
 
 def pages(
     connection: Connection, account: Account, reading: Reading, allowed: Budget, size: int, pause: float
-) -> Iterator[Page]:
-    """The pages of a reading from where it stopped; the first asks for about `size` posts, each later one for twice as
-    many. What people made of posts that are ours is kept on the way.
+) -> Iterator[tuple[Page, dict[str, int]]]:
+    """The pages of a reading from where it stopped, each with the ids of those of our posts that it shows, by address.
+
+    The first page is asked for about `size` posts, each later one for twice as many. What people made of posts that are
+    ours is kept on the way.
 
     Raises MynahError where the account does not tell, or the budget does not allow it. `pause`: seconds before a page
     is asked for again.
@@ -52,7 +54,7 @@ def pages(
                 connection,
                 {ours[shown.published.url]: shown.numbers for shown in page.shown if shown.published.url in ours},
             )
-            yield page
+            yield page, ours
         if page.problem:
             failures += 1
             if failures == FAILED_READS:

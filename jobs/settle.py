@@ -12,7 +12,7 @@ from datetime import datetime
 
 import psycopg
 
-from jobs.accounts import Account, Published
+from jobs.accounts import Account, Published, Shown
 from jobs.read import pages
 from mynah.database import posts, readings, slots
 from mynah.database.budget import Budget
@@ -79,35 +79,12 @@ class Doubts:
             return reason
         return None
 
-    def give_back(self, row: Post, reason: str, until: datetime | None = None, pause: bool = True) -> bool:
-        """Write down that a row was not posted, nor its time of the schedule, which is tried again after a `pause`.
-
-        False: the row came to nothing too often, and is refused.
-        """
-        with self.connection.transaction():
-            if row.slot:
-                slots.failed(self.connection, self.bot, self.name, row.slot, reason, until, pause)
-            return posts.give_back(self.connection, row.id, reason)
-
     def _read(self, reading: Reading, rows: dict[int, Post], settled: Settled) -> None:
         """Raises MynahError where the account does not tell."""
         alike: dict[int, str] = {}
-        for page in pages(self.connection, self.account, reading, self.budget, len(rows), self.pause):
-            ours = posts.with_urls(self.connection, [shown.published.url for shown in page.shown])
+        for page, ours in pages(self.connection, self.account, reading, self.budget, len(rows), self.pause):
             for shown in page.shown:
-                for row in [*rows.values()]:
-                    same = self.account.same(row, shown)
-                    if same:
-                        del rows[row.id]
-                        if refused := self.record(row, shown.published):
-                            settled.refused[row.id] = refused
-                        else:
-                            settled.posted.append((row, shown.published))
-                            self.note(f"tweet {row.tweet_id} had been posted: {shown.published.url}")
-                        break
-                    if same is None and shown.published.url not in ours:
-                        alike[row.id] = shown.published.url
-                        posts.looks_like(self.connection, row.id, shown.published.url)
+                self._compare(shown, shown.published.url in ours, rows, alike, settled)
             if all(row.alike for row in rows.values()):
                 readings.move(self.connection, reading, None)
                 return
@@ -115,11 +92,47 @@ class Doubts:
             if row.id in alike:
                 self.note(f"tweet {row.tweet_id} is for a person: {compare(row, alike[row.id])}")
             elif row.alike is None and row.claimed_at + self.account.settle <= reading.begun_at:
-                again = self.give_back(row, f"{self.account.name} does not have it ({row.reason})", pause=False)
+                reason = f"{self.account.name} does not have it ({row.reason})"
+                again = give_back(self.connection, row, reason, pause=False)
                 self.note(
                     f"tweet {row.tweet_id} had not been posted: "
                     f"{'approved again' if again else 'it came to nothing too often, and is for a person'}"
                 )
+
+    def _compare(
+        self, shown: Shown, ours: bool, rows: dict[int, Post], alike: dict[int, str], settled: Settled
+    ) -> None:
+        """Settle the row whose post this is, and take it from `rows`; note those that differ from it in links alone.
+
+        `ours`: it is recorded already, as some row's.
+        """
+        url = shown.published.url
+        for row in [*rows.values()]:
+            same = self.account.same(row, shown)
+            if same:
+                del rows[row.id]
+                if refused := self.record(row, shown.published):
+                    settled.refused[row.id] = refused
+                else:
+                    settled.posted.append((row, shown.published))
+                    self.note(f"tweet {row.tweet_id} had been posted: {url}")
+                return
+            if same is None and not ours:
+                alike[row.id] = url
+                posts.looks_like(self.connection, row.id, url)
+
+
+def give_back(
+    connection: Connection, row: Post, reason: str, until: datetime | None = None, pause: bool = True
+) -> bool:
+    """Write down that a row was not posted, nor its time of the schedule, which is tried again after a `pause`.
+
+    False: the row came to nothing too often, and is refused.
+    """
+    with connection.transaction():
+        if row.slot:
+            slots.failed(connection, row.bot, row.account, row.slot, reason, until, pause)
+        return posts.give_back(connection, row.id, reason)
 
 
 @dataclass(frozen=True)
@@ -153,10 +166,7 @@ def decide(connection: Connection, bot: str, name: str, tweet: int, there: bool,
             raise MynahError(f"tweet {tweet} is not in doubt on {bot}'s account {name}: see `mynah status {bot}`")
         url = (url or row.alike) if there else None
         if not there:
-            with connection.transaction():
-                if row.slot:
-                    slots.failed(connection, bot, name, row.slot, "a person says that it was not posted", pause=False)
-                posts.give_back(connection, row.id, "a person says that it was not posted")
+            give_back(connection, row, "a person says that it was not posted", pause=False)
         elif url is None or not url.startswith(("http://", "https://", "file://")):
             raise MynahError(f"say where tweet {tweet} is, with its address: --url https://…")
         else:

@@ -242,7 +242,7 @@ def account_status(bot: str, name: str, section: Posting, connection: Connection
         low=days is not None and days < section.stock_days,
         missed=[
             {
-                "slot": f"{missed.slot.astimezone(ZoneInfo(section.time_zone)):%Y-%m-%d %H:%M %Z}",
+                "slot": f"{missed.slot.astimezone(zone):%Y-%m-%d %H:%M %Z}",
                 "reason": missed.reason,
             }
             for missed in slots.missed(connection, bot, name, WEEK, SHOWN)

@@ -84,33 +84,21 @@ def generate(
     """
     if run and (endpoint or wake):
         raise click.UsageError("--from starts a server of its own: leave out --endpoint and --wake")
+    from jobs.answering import answering
+    from jobs.earlier import serving_run
     from jobs.generate import generate, read_prompts
-    from mynah.database.wanted import wanted
     from mynah.endpoint import AWAKE_WITHIN
 
     loaded, settings = load(bot, overrides)
     prompts = read_prompts(file, loaded.generate.samples) if file else None
-    with ExitStack() as server:
-        server.enter_context(settings.alone(loaded.name, "generate"))
-        if wake:
-            server.enter_context(wanted(settings.connect, loaded.name, "generate"))
+    with settings.alone(loaded.name, "generate"):
         if run:
-            from jobs.earlier import serving_run
-
-            endpoint = server.enter_context(serving_run(bot, loaded.name, run, overrides, settings))
-        elif loaded.serve.mode == "none" and not (endpoint or settings.environment.get("MYNAH_ENDPOINT")):
-            from mynah.local_server import serving
-
-            endpoint = server.enter_context(serving(loaded.name))
-        generated = generate(
-            loaded,
-            settings,
-            endpoint or settings.endpoint_of(loaded.name),
-            AWAKE_WITHIN if wake else 0,
-            prompts,
-            good,
-            limit,
-        )
+            server = serving_run(bot, loaded.name, run, overrides, settings)
+        else:
+            server = answering(loaded, settings, "generate", wake, endpoint)
+        with server as address:
+            asleep = AWAKE_WITHIN if wake else 0
+            generated = generate(loaded, settings, address, asleep, prompts, good, limit)
     show(generated, as_json)
 
 

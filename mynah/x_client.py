@@ -1,6 +1,5 @@
 """The client of X's API v2: tweepy, which asks another host where X_API_URL names one, and never waits for ever."""
 
-import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -56,26 +55,3 @@ def said(response: "requests.Response") -> tuple[str, str]:
     except (ValueError, AttributeError, TypeError, LookupError):
         pass  # a proxy's own page
     return detail, kind
-
-
-def short(thing: object) -> str:
-    """Anything in one short line."""
-    return " ".join(str(thing).split())[:200]
-
-
-def brief(error: BaseException) -> str:
-    """An exception in one short line."""
-    return short(f"{type(error).__name__}: {error}").removesuffix(":")
-
-
-def never_sent(error: BaseException) -> bool:
-    """Whether a request failed before any of it was sent: no name, no route, no proxy, no trusted certificate."""
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
-
-    causes: list[object] = [error]
-    for cause in causes:
-        if isinstance(cause, NewConnectionError | ConnectTimeoutError | ProxyError | ssl.SSLCertVerificationError):
-            return True
-        if isinstance(cause, BaseException) and len(causes) < 8:
-            causes += [getattr(cause, "reason", None), *cause.args[:1]]
-    return False

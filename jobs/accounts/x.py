@@ -18,10 +18,11 @@ from jobs.accounts import Duplicate, Outcome, Page, Posted, Published, Refused, 
 from mynah import bot as bot_file
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
+from mynah.failed_request import brief, never_sent, short
 from mynah.rules import Rejection, long
 from mynah.settings import X_KEYS, Settings
 from mynah.tweet import urls
-from mynah.x_client import api_address, brief, never_sent, open_client, said, short
+from mynah.x_client import api_address, open_client, said
 
 if TYPE_CHECKING:  # imported when the account is first used
     import requests

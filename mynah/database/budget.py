@@ -9,8 +9,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from mynah.database.connection import Connection
+from mynah.database.posts import LIVE
 
-_LIVE = "('claimed', 'posted', 'unknown')"
 _DAY = "date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
 _MONTH = "date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
 
@@ -61,7 +61,7 @@ def used(connection: Connection, bot: str, account: str) -> Used:
             SELECT coalesce(sum(cost), 0) FROM spend
             WHERE bot = %(bot)s AND source = 'account ' || %(account)s AND reserved_at >= {_MONTH})
         FROM posts
-        WHERE bot = %(bot)s AND account = %(account)s AND claimed_at >= {_MONTH} AND state IN {_LIVE}
+        WHERE bot = %(bot)s AND account = %(account)s AND claimed_at >= {_MONTH} AND state IN {LIVE}
         """,  # noqa: S608 — nothing in it comes from outside
         {"bot": bot, "account": account},
     ).fetchone()

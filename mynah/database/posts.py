@@ -55,7 +55,7 @@ class Post:
 
 
 _ROW = rows_of(Post)
-_LIVE = "('claimed', 'posted', 'unknown')"  # the account has the text, or may have it
+LIVE = "('claimed', 'posted', 'unknown')"  # the account has the text, or may have it
 
 # Two indexes in the order of the ids say which approved tweets the account has yet to get (tweets_stock, posts_taken):
 # that takes milliseconds with 100,000 of both. A few are drawn, and the first of them that nobody has in hand is taken.
@@ -76,9 +76,9 @@ _CLAIM = f"""
         SELECT t.id, bot, text, text_key FROM drawn JOIN tweets AS t ON t.id = drawn.id
         WHERE judgement = 'approved' AND NOT EXISTS (
             SELECT FROM posts
-            WHERE bot = t.bot AND account = %(account)s AND text_key = t.text_key AND state IN {_LIVE})
+            WHERE bot = t.bot AND account = %(account)s AND text_key = t.text_key AND state IN {LIVE})
           AND NOT EXISTS (
-            SELECT FROM posts WHERE bot = t.bot AND account = %(account)s AND slot = %(slot)s AND state IN {_LIVE})
+            SELECT FROM posts WHERE bot = t.bot AND account = %(account)s AND slot = %(slot)s AND state IN {LIVE})
         ORDER BY place LIMIT 1 FOR UPDATE OF t {{}}
     )
     INSERT INTO posts AS p (tweet_id, bot, account, text, text_key, slot)
@@ -125,7 +125,7 @@ def slot_post(connection: Connection, bot: str, account: str, slot: datetime) ->
     """The post that was made for a time of the account's schedule, or may have been; None where the time has none."""
     with connection.cursor(row_factory=_ROW) as cursor:
         return cursor.execute(
-            f"SELECT * FROM posts WHERE bot = %s AND account = %s AND slot = %s AND state IN {_LIVE}",  # noqa: S608
+            f"SELECT * FROM posts WHERE bot = %s AND account = %s AND slot = %s AND state IN {LIVE}",  # noqa: S608
             [bot, account, slot],
         ).fetchone()
 

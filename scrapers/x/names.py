@@ -4,8 +4,8 @@ from typing import Any
 
 from mynah.bot.sources.x import account_name
 from mynah.errors import MynahError
+from mynah.failed_request import short
 from mynah.settings import Settings
-from mynah.x_client import short
 from scrapers.content import opened
 
 

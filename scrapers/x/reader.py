@@ -14,7 +14,8 @@ from mynah.bot.sources.x import XPosts
 from mynah.database import silences, spend
 from mynah.database.spend import Reservation, Sent
 from mynah.errors import MynahError
-from mynah.x_client import api_address, brief, never_sent, open_client, said
+from mynah.failed_request import brief, never_sent
+from mynah.x_client import api_address, open_client, said
 from scrapers.page import Context
 
 if TYPE_CHECKING:

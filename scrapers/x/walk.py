@@ -21,7 +21,7 @@ from typing import Any
 from mynah.bot.sources.x import XPosts
 from mynah.database.spend import Sent
 from mynah.document import Document
-from mynah.x_client import short
+from mynah.failed_request import short
 
 State = dict[str, Any]
 

@@ -1,15 +1,14 @@
 """The simulator's account on Mastodon: its statuses, what it was refused, and the keys that it has seen."""
 
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 from mynah.journal import Journal
 from mynah.lengths import MASTODON_MAX, mastodon_length
+from simulators import account
 
 USER = {"id": "110000000000000001", "username": "mynah_demo", "display_name": "Mynah Demo"}
-KEPT_REFUSED = 50
 KEY_KEPT = 3600.0  # seconds that Mastodon remembers an Idempotency-Key
 VISIBILITIES = ("public", "unlisted", "private", "direct")
 
@@ -34,45 +33,21 @@ class Status:
     language: str | None
 
 
-class Account:
-    """What the simulated account has posted and what it was refused, kept in a journal.
+class Account(account.Account[Status]):
+    """What the simulated account has posted and what it was refused.
 
-    Unlike X, it takes a text any number of times. Its clock is `ahead` of ours by so many seconds, and it remembers an
-    Idempotency-Key for `key_kept` seconds.
+    Unlike X, it takes a text any number of times. It remembers an Idempotency-Key for `key_kept` seconds.
     """
 
     def __init__(self, journal: Journal, ahead: float = 0, key_kept: float = KEY_KEPT) -> None:
-        self.journal, self.ahead, self.key_kept = journal, ahead, key_kept
-        self.statuses: dict[str, Status] = {}  # oldest first
-        self.refused: deque[dict[str, Any]] = deque(maxlen=KEPT_REFUSED)
-        self.last_id = 0
+        super().__init__(journal, ahead, _status)
+        self.key_kept = key_kept
         self._keys: dict[str, tuple[str, float]] = {}  # Idempotency-Key → status, when it is forgotten
-        for line in journal.lines:
-            self._apply(line)
-
-    def now(self) -> float:
-        """Its time, in seconds since 1970."""
-        return time.time() + self.ahead
-
-    def _apply(self, line: dict[str, Any]) -> None:
-        match line.get("event"):
-            case "posted":
-                status = Status(line["id"], line["text"], line["at"], line["visibility"], line["language"])
-                self.statuses[status.id] = status
-                self.last_id = int(status.id)
-            case "deleted":
-                del self.statuses[line["id"]]
-            case "refused":
-                self.refused.append(line)
-
-    def _tell(self, **line: Any) -> None:
-        self.journal.append(line)
-        self._apply(line)
 
     def known(self, key: str) -> Status | None:
         """The status that was made with this Idempotency-Key, while that is remembered."""
         id, until = self._keys.get(key, ("", 0.0))
-        return self.statuses.get(id) if time.time() < until else None
+        return self.posts.get(id) if time.time() < until else None
 
     def create(self, fields: dict[str, Any], key: str) -> Status:
         """Post a status, and remember the key it came with. Raises Refusal."""
@@ -87,28 +62,23 @@ class Account:
         # As Mastodon's: milliseconds, then 16 bits of sequence.
         id = str(max(int(self.now() * 1000) << 16, self.last_id + 1))
         language = fields.get("language") or None
-        self._tell(event="posted", id=id, text=text, at=round(self.now(), 3), visibility=visibility, language=language)
+        self.tell("posted", id=id, text=text, visibility=visibility, language=language)
         if key:
             self._keys[key] = id, time.time() + self.key_kept
-        return self.statuses[id]
+        return self.posts[id]
 
     def get(self, id: str) -> Status:
         """A status by its id. Raises Refusal where there is none."""
-        if id not in self.statuses:
+        if id not in self.posts:
             raise Refusal(404, "Record not found")
-        return self.statuses[id]
+        return self.posts[id]
 
     def delete(self, id: str) -> Status:
         """Delete a status. Raises Refusal where there is none."""
         status = self.get(id)
-        self._tell(event="deleted", id=id, at=round(self.now(), 3))
+        self.tell("deleted", id=id)
         return status
 
-    def refuse(self, refusal: Refusal, text: str) -> None:
-        """Remember a refusal for the page; one without the token costs no line of the file."""
-        line = {"event": "refused", "status": refusal.status, "why": str(refusal), "text": text[:1000]}
-        line["at"] = round(self.now(), 3)
-        if refusal.status == 401:
-            self._apply(line)
-        else:
-            self._tell(**line)
+
+def _status(line: dict[str, Any]) -> Status:
+    return Status(line["id"], line["text"], line["at"], line["visibility"], line["language"])

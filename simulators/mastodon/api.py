@@ -74,7 +74,7 @@ def application(
                 if isinstance(content, list) and content:
                     headers["link"] = _pages(request, [one["id"] for one in content])
             except Refusal as refusal:
-                state.refuse(refusal, _text_of(body) or f"{method} {path}")
+                state.refuse(refusal.status, str(refusal), _text_of(body) or f"{method} {path}")
                 content, status = refusal.body, refusal.status
                 if status == 429:
                     headers = calls.headers(0)
@@ -100,9 +100,7 @@ def application(
         minimum = _number(query.get("min_id"), 0)
         visible = state.now() - lag
         found = [
-            post
-            for post in state.statuses.values()
-            if max(oldest, minimum) < int(post.id) < newest and post.at <= visible
+            post for post in state.posts.values() if max(oldest, minimum) < int(post.id) < newest and post.at <= visible
         ]
         chosen = found[:limit] if minimum else found[-limit:]
         return [entities.status(_url(request), state, post) for post in reversed(chosen)]
@@ -115,7 +113,7 @@ def application(
         return {"id": post.id, "text": post.text, "spoiler_text": ""}
 
     async def several(request: Request, _body: bytes) -> list[dict[str, Any]]:
-        known = [state.statuses[id] for id in request.query_params.getlist("id[]") if id in state.statuses]
+        known = [state.posts[id] for id in request.query_params.getlist("id[]") if id in state.posts]
         return [entities.status(_url(request), state, post) for post in known]
 
     async def delete(request: Request, _body: bytes) -> dict[str, Any]:
@@ -131,7 +129,7 @@ def application(
     async def show(request: Request) -> Response:
         posts = [
             Shown(post.id, post.text, post.at, f"{mastodon_length(post.text)} characters · {post.visibility}")
-            for post in state.statuses.values()
+            for post in state.posts.values()
         ]
         counts = f"Requests: {calls.requests:,}."
         user = (USER["display_name"], USER["username"])

@@ -16,7 +16,7 @@ _TAG = re.compile(r"(?<![\w/&;])(#)(\w*[^\W\d_]\w*)|(?<![\w/])(@)(\w+)(?:@([\w.-
 def account(url: str, state: Account, own: bool = False) -> dict[str, Any]:
     """Account; `own` is CredentialAccount, which its owner sees."""
     picture = f"{url}/avatars/original/missing.png"
-    newest = next(reversed(state.statuses.values()), None)
+    newest = next(reversed(state.posts.values()), None)
     shown: dict[str, Any] = {
         **USER,
         "acct": USER["username"],
@@ -37,7 +37,7 @@ def account(url: str, state: Account, own: bool = False) -> dict[str, Any]:
         "header_description": "",
         "followers_count": 0,
         "following_count": 0,
-        "statuses_count": len(state.statuses),
+        "statuses_count": len(state.posts),
         "last_status_at": f"{datetime.fromtimestamp(newest.at, UTC):%Y-%m-%d}" if newest else None,
         "hide_collections": None,
         "noindex": False,

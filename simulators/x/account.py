@@ -2,19 +2,17 @@
 
 import hashlib
 import html
-import time
 import unicodedata
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 from mynah.journal import Journal
 from mynah.rules import refused_by_x
 from mynah.tweet import url_spans, urls
+from simulators import account
 
 USER = {"id": "1600000000000000000", "name": "Mynah Demo", "username": "mynah_demo"}
 POST_COST, URL_POST_COST = 0.015, 0.20  # dollars, X's prices since 2026-02
-KEPT_REFUSED = 50
 DUPLICATE = "You are not allowed to create a Tweet with duplicate content."
 PROBLEMS = "https://api.x.com/2/problems/"
 
@@ -41,40 +39,16 @@ class Post:
         return URL_POST_COST if urls(self.text) else POST_COST
 
 
-class Account:
-    """What the simulated account has posted and what it was refused, kept in a journal.
-
-    Its clock is `ahead` of ours by so many seconds.
-    """
+class Account(account.Account[Post]):
+    """What the simulated account has posted and what it was refused. It takes a text once."""
 
     def __init__(self, journal: Journal, ahead: float = 0) -> None:
-        self.journal, self.ahead = journal, ahead
-        self.posts: dict[str, Post] = {}  # oldest first
-        self.refused: deque[dict[str, Any]] = deque(maxlen=KEPT_REFUSED)
-        self.spent = 0.0
-        self.last_id = 0
-        for line in journal.lines:
-            self._apply(line)
+        super().__init__(journal, ahead, _post)
 
-    def now(self) -> float:
-        """Its time, in seconds since 1970."""
-        return time.time() + self.ahead
-
-    def _apply(self, line: dict[str, Any]) -> None:
-        match line.get("event"):
-            case "posted":
-                post = Post(line["id"], line["text"], line["at"])
-                self.posts[post.id] = post
-                self.spent += post.cost
-                self.last_id = int(post.id)
-            case "deleted":
-                del self.posts[line["id"]]
-            case "refused":
-                self.refused.append(line)
-
-    def _tell(self, **line: Any) -> None:
-        self.journal.append(line)
-        self._apply(line)
+    @property
+    def spent(self) -> float:
+        """Dollars that its posts would have cost, those that are deleted too."""
+        return sum(_post(line).cost for line in self.journal.lines if line.get("event") == "posted")
 
     def create(self, text: str) -> Post:
         """Post a text. Raises Refusal."""
@@ -84,10 +58,9 @@ class Account:
             raise invalid("text", value, f"The text cannot be posted: {wrong.words}.")
         if any(post.text == text for post in self.posts.values()):
             raise Refusal(403, "Forbidden", DUPLICATE)
-        now = self.now()
         # As X's: milliseconds since its own epoch, then 22 bits of machine and sequence.
-        id = max(int(now * 1000) - 1288834974657 << 22, self.last_id + 1)
-        self._tell(event="posted", id=str(id), text=text, at=round(now, 3))
+        id = max(int(self.now() * 1000) - 1288834974657 << 22, self.last_id + 1)
+        self.tell("posted", id=str(id), text=text)
         return self.posts[str(id)]
 
     def delete(self, id: str) -> None:
@@ -96,16 +69,11 @@ class Account:
             detail = f"Could not find tweet with id: [{id}]."
             kind = PROBLEMS + "resource-not-found"
             raise Refusal(404, "Not Found Error", detail, kind, parameter="id", resource_type="tweet", value=id)
-        self._tell(event="deleted", id=id, at=round(self.now(), 3))
+        self.tell("deleted", id=id)
 
-    def refuse(self, refusal: Refusal, text: str) -> None:
-        """Remember a refusal for the page; one without a valid signature costs no line of the file."""
-        line = {"event": "refused", "status": refusal.status, "why": str(refusal), "text": text[:1000]}
-        line["at"] = round(self.now(), 3)
-        if refusal.status == 401:
-            self._apply(line)
-        else:
-            self._tell(**line)
+
+def _post(line: dict[str, Any]) -> Post:
+    return Post(line["id"], line["text"], line["at"])
 
 
 def invalid(parameter: str, value: str, message: str) -> Refusal:

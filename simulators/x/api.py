@@ -91,7 +91,7 @@ def application(
                     bill.charge("own post" if own else reads, [thing["id"] for thing in content.get("data", ())])
             except Refusal as refusal:
                 if not trouble:
-                    account.refuse(refusal, posting.text_of(body) or f"{method} {path}")
+                    account.refuse(refusal.status, str(refusal), posting.text_of(body) or f"{method} {path}")
                 content, status = refusal.body, refusal.status
             if trouble in ("slow", "cut"):
                 return delivered(trouble, content, headers)

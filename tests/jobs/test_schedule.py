@@ -248,7 +248,7 @@ def test_reading_is_paid_from_the_budget(bot: Bot, connection: Connection, withi
 
 
 @pytest.fixture
-def two_posters(database_url: str) -> Callable[[Bot, Scripted], list[str]]:
+def six_posters(database_url: str) -> Callable[[Bot, Scripted], list[str]]:
     """Runs six posters of one bot at once, on connections of their own, without the lock that keeps them apart."""
 
     def runs(bot: Bot, account: Scripted) -> list[str]:
@@ -256,7 +256,7 @@ def two_posters(database_url: str) -> Callable[[Bot, Scripted], list[str]]:
 
         def one() -> None:
             with psycopg.connect(database_url, autocommit=True) as own:
-                poster = _Poster(bot, "main", own, account, 0, None, datetime.now(UTC))  # type: ignore[arg-type]
+                poster = _Poster(bot, "main", own, account, 0, None, datetime.now(UTC), None)  # type: ignore[arg-type]
                 try:
                     outcomes.append("claimed" if poster.claim("is rejected", None) else "nothing")
                 except OverBudget:
@@ -273,8 +273,8 @@ def two_posters(database_url: str) -> Callable[[Bot, Scripted], list[str]]:
 
 
 def test_posters_at_once_do_not_exceed_it_together(
-    bot: Bot, connection: Connection, two_posters: Callable[[Bot, Scripted], list[str]], within_a_day: None
+    bot: Bot, connection: Connection, six_posters: Callable[[Bot, Scripted], list[str]], within_a_day: None
 ) -> None:
     approve(connection, 9)
-    outcomes = two_posters(having(bot, max_posts_per_day=2), Scripted())
+    outcomes = six_posters(having(bot, max_posts_per_day=2), Scripted())
     assert Counter(outcomes) == {"claimed": 2, "over budget": 4}

@@ -1,10 +1,7 @@
 """The Mastodon simulator, as `mynah mastodon-simulator` starts it, asked by the real Mastodon.py."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,30 +16,7 @@ from mastodon import return_types
 from mynah.journal import opened
 from simulators.mastodon.api import DEMO_TOKEN, application
 from tests.loopback import app_served
-
-
-class Simulator:
-    """A running `mynah mastodon-simulator`."""
-
-    def __init__(self, home: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mynah", "mastodon-simulator", "--port", "0", *arguments],
-            env=os.environ | {"MYNAH_HOME": str(home)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout
-        self.said = []
-        while line := self.process.stdout.readline().strip():
-            self.said.append(line)
-        self.env = dict(line.removeprefix("export ").split("=") for line in self.said[1:])
-        self.url = self.env.get("MASTODON_SERVER", "")
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(how)
-        self.process.communicate(timeout=20)
-        return self.process.returncode
+from tests.simulator import Simulator
 
 
 def client(url: str, **how: Any) -> mastodon.Mastodon:
@@ -218,16 +192,16 @@ def test_its_clock_and_its_lag(tmp_path: Path) -> None:
 
 
 def test_the_verb(tmp_path: Path) -> None:
-    simulator = Simulator(tmp_path, "--hostile", "after:100", "--seed", "2")
+    simulator = Simulator("mastodon-simulator", tmp_path, "--hostile", "after:100", "--seed", "2")
     assert simulator.said[0].startswith(f"Mastodon simulator on {simulator.url}, kept in {tmp_path}")
     assert list(simulator.env) == ["MASTODON_SERVER", "MASTODON_ACCESS_TOKEN"]
     with pytest.raises(mastodon.MastodonServiceUnavailableError):
         client(simulator.url).status_post("it stands")
     assert simulator.stop(signal.SIGKILL) == -signal.SIGKILL
-    again = Simulator(tmp_path)
+    again = Simulator("mastodon-simulator", tmp_path)
     server = client(again.url)
     assert server.account_statuses(server.account_verify_credentials().id)[0].content == "<p>it stands</p>"
     assert "it stands" in httpx.get(again.url).text
     assert again.stop() == 143
-    wrong = Simulator(tmp_path, "--hostile", "rain")
+    wrong = Simulator("mastodon-simulator", tmp_path, "--hostile", "rain")
     assert "--hostile rain: write storm, or KIND:PERCENT" in wrong.process.communicate(timeout=20)[1]

@@ -4,11 +4,8 @@ import base64
 import hashlib
 import html
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -23,42 +20,26 @@ from jsonschema import Draft202012Validator
 
 from jobs.accounts.x import XAccount
 from simulators.x.api import DEMO_KEYS
+from tests.simulator import Simulator
 from tests.x import simulated
 
 
-class Simulator:
+class XSimulator(Simulator):
     """A running `mynah x-simulator`."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mynah", "x-simulator", "--port", "0", *arguments],
-            env=os.environ | {"MYNAH_HOME": str(home)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout
-        self.said = []
-        while line := self.process.stdout.readline().strip():
-            self.said.append(line)
-        self.env = dict(line.removeprefix("export ").split("=") for line in self.said[1:])
-        self.url = self.env.get("X_API_URL", "")
+        super().__init__("x-simulator", home, *arguments)
 
     @property
     def tweepy(self) -> tweepy.Client:
         keys = [self.env[name] for name in DEMO_KEYS]
         return XAccount(*keys, api_url=self.url)._client
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(how)
-        self.process.communicate(timeout=20)
-        return self.process.returncode
-
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[XSimulator]:
     """One simulator for the tests that mind no other's posts."""
-    simulator = Simulator(tmp_path_factory.mktemp("home"))
+    simulator = XSimulator(tmp_path_factory.mktemp("home"))
     yield simulator
     simulator.stop()
 
@@ -69,12 +50,12 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Simulator]]:
+def start() -> Iterator[Callable[..., XSimulator]]:
     """Starts simulators, and stops them when the test ends, however it ends."""
-    started: list[Simulator] = []
+    started: list[XSimulator] = []
 
-    def start(*arguments: Any) -> Simulator:
-        started.append(Simulator(*arguments))
+    def start(*arguments: Any) -> XSimulator:
+        started.append(XSimulator(*arguments))
         return started[-1]
 
     yield start
@@ -83,13 +64,13 @@ def start() -> Iterator[Callable[..., Simulator]]:
         simulator.process.communicate()
 
 
-def test_says_how_to_post_to_it(running: Simulator) -> None:
+def test_says_how_to_post_to_it(running: XSimulator) -> None:
     assert running.said[0].startswith(f"X simulator on {running.url}, kept in ")
     assert list(running.env) == ["X_API_URL", *DEMO_KEYS, "X_BEARER_TOKEN"]
     assert httpx.get(running.url + "/health").json() == {"status": "ok"}
 
 
-def test_create_read_delete(running: Simulator) -> None:
+def test_create_read_delete(running: XSimulator) -> None:
     client = running.tweepy
     user = client.get_me(user_auth=True)["data"]
     assert set(user) == {"id", "name", "username"}
@@ -109,7 +90,7 @@ def test_create_read_delete(running: Simulator) -> None:
     client.create_tweet(text="café & <tea>")  # no duplicate any more
 
 
-def test_pages_of_the_timeline(home: Path, start: Callable[..., Simulator]) -> None:
+def test_pages_of_the_timeline(home: Path, start: Callable[..., XSimulator]) -> None:
     simulator = start(home)
     client = simulator.tweepy
     me = client.get_me(user_auth=True)["data"]["id"]
@@ -126,7 +107,7 @@ def test_pages_of_the_timeline(home: Path, start: Callable[..., Simulator]) -> N
     assert (seen, token) == (ids[::-1], None)
 
 
-def test_links_are_shown_as_x_shows_them(running: Simulator) -> None:
+def test_links_are_shown_as_x_shows_them(running: XSimulator) -> None:
     client = running.tweepy
     me = client.get_me(user_auth=True)["data"]["id"]
     client.create_tweet(text="& see example.com/a-very-long-path-to-show?a=b&c=d or http://example.org")
@@ -140,7 +121,7 @@ def test_links_are_shown_as_x_shows_them(running: Simulator) -> None:
     assert (second["expanded_url"], second["display_url"]) == ("http://example.org", "example.org")
 
 
-def test_a_duplicate(running: Simulator) -> None:
+def test_a_duplicate(running: XSimulator) -> None:
     running.tweepy.create_tweet(text="said once")
     with pytest.raises(tweepy.Forbidden) as error:
         running.tweepy.create_tweet(text=" said once ")
@@ -167,7 +148,7 @@ def test_a_duplicate(running: Simulator) -> None:
         ([1], "not a JSON object"),
     ],
 )
-def test_an_invalid_request(running: Simulator, body: Any, says: str) -> None:
+def test_an_invalid_request(running: XSimulator, body: Any, says: str) -> None:
     with pytest.raises(tweepy.BadRequest) as error:
         running.tweepy.request("POST", "/2/tweets", json=body, user_auth=True)
     problem = error.value.response.json()
@@ -176,7 +157,7 @@ def test_an_invalid_request(running: Simulator, body: Any, says: str) -> None:
     assert says in problem["errors"][0]["message"]
 
 
-def test_an_invalid_query(running: Simulator) -> None:
+def test_an_invalid_query(running: XSimulator) -> None:
     client = running.tweepy
     me = client.get_me(user_auth=True)["data"]["id"]
     for query in ({"max_results": 4}, {"max_results": 101}, {"pagination_token": "x"}, {"expansions": "author_id"}):
@@ -187,7 +168,7 @@ def test_an_invalid_query(running: Simulator) -> None:
     assert stranger["errors"][0]["title"] == "Not Found Error"
 
 
-def test_limits(home: Path, start: Callable[..., Simulator]) -> None:
+def test_limits(home: Path, start: Callable[..., XSimulator]) -> None:
     simulator = start(home)
     session, client = simulator.tweepy.session, simulator.tweepy
     client.session = session
@@ -219,7 +200,7 @@ def sign(url: str, method: str = "GET", *, keys: dict[str, str] | None = None, *
     return dict(client.sign(url, method)[1])
 
 
-def test_only_signed_requests_are_answered(running: Simulator) -> None:
+def test_only_signed_requests_are_answered(running: XSimulator) -> None:
     url = running.url + "/2/users/me"
     assert httpx.get(url, headers=sign(url)).status_code == 200
     for timestamp, status in ((time.time() - 200, 200), (time.time() - 400, 401), (time.time() + 400, 401)):
@@ -246,18 +227,18 @@ def test_only_signed_requests_are_answered(running: Simulator) -> None:
     assert httpx.get(url + "?%zz", headers=sign(url)).status_code == 401
 
 
-def test_a_request_cannot_be_replayed(running: Simulator) -> None:
+def test_a_request_cannot_be_replayed(running: XSimulator) -> None:
     url = running.url + "/2/users/me"
     headers = sign(url)
     assert [httpx.get(url, headers=headers).status_code for _ in range(2)] == [200, 401]
 
 
-def test_a_body_without_end_is_refused(running: Simulator) -> None:
+def test_a_body_without_end_is_refused(running: XSimulator) -> None:
     url = running.url + "/2/tweets"
     assert httpx.post(url, content=b"x" * 70_000, headers=sign(url, "POST")).status_code == 413
 
 
-def test_what_it_was_told_outlives_it(home: Path, start: Callable[..., Simulator]) -> None:
+def test_what_it_was_told_outlives_it(home: Path, start: Callable[..., XSimulator]) -> None:
     first = start(home)
     client = first.tweepy
     gone = client.create_tweet(text="gone")["data"]["id"]
@@ -276,7 +257,7 @@ def test_what_it_was_told_outlives_it(home: Path, start: Callable[..., Simulator
     assert "X would have charged $0.045" in httpx.get(second.url).text
 
 
-def test_it_shows_whom_the_files_name_and_goes_wrong_as_told(home: Path, start: Callable[..., Simulator]) -> None:
+def test_it_shows_whom_the_files_name_and_goes_wrong_as_told(home: Path, start: Callable[..., XSimulator]) -> None:
     home.mkdir()
     (home / "users.jsonl").write_text('{"id": "1", "username": "anna"}\n')
     (home / "posts.jsonl").write_text('{"id": "1741600000000000001", "author_id": "1", "text": "hello"}\n')
@@ -294,7 +275,7 @@ def test_it_shows_whom_the_files_name_and_goes_wrong_as_told(home: Path, start: 
     assert "--trouble 504: write KIND or KIND:EVERY" in wrong.process.communicate(timeout=20)[1]
 
 
-def test_its_page(home: Path, start: Callable[..., Simulator]) -> None:
+def test_its_page(home: Path, start: Callable[..., XSimulator]) -> None:
     simulator = start(home)
     assert "Nothing posted yet" in httpx.get(simulator.url).text
     client = simulator.tweepy
@@ -325,14 +306,14 @@ def test_its_page(home: Path, start: Callable[..., Simulator]) -> None:
     assert not re.search(r" (style|on\w+)=", page.text)
 
 
-def test_stops_when_told(home: Path, start: Callable[..., Simulator]) -> None:
+def test_stops_when_told(home: Path, start: Callable[..., XSimulator]) -> None:
     simulator = start(home)
     with httpx.Client() as client:
         client.get(simulator.url)  # keeps its connection open
         assert simulator.stop() in (0, 143, -signal.SIGTERM)
 
 
-def test_a_port_or_a_file_in_use(running: Simulator, home: Path, start: Callable[..., Simulator]) -> None:
+def test_a_port_or_a_file_in_use(running: XSimulator, home: Path, start: Callable[..., XSimulator]) -> None:
     port = running.url.rpartition(":")[2]
     busy = start(home, "--port", port)
     _, complaint = busy.process.communicate(timeout=20)
@@ -350,12 +331,12 @@ def test_a_port_or_a_file_in_use(running: Simulator, home: Path, start: Callable
     assert f"{state} is in use by another process" in complaint
 
 
-def test_kept_lines_are_json(running: Simulator) -> None:
+def test_kept_lines_are_json(running: XSimulator) -> None:
     state = Path(running.said[0].partition("kept in ")[2].partition(";")[0])
     assert {json.loads(line)["event"] for line in state.read_text().splitlines()} <= {"posted", "deleted", "refused"}
 
 
-def test_what_it_answers_to_posting_is_as_x_describes_it(running: Simulator, shared: Path) -> None:
+def test_what_it_answers_to_posting_is_as_x_describes_it(running: XSimulator, shared: Path) -> None:
     """X's own OpenAPI description: a post, an account's own timeline with every field asked for, refusals."""
     described = json.loads((shared / "data/x-api/x_api_v2_openapi.json").read_text())
     client, user = running.tweepy, DEMO_KEYS["X_ACCESS_TOKEN"].partition("-")[0]
@@ -408,7 +389,7 @@ def test_its_clock_and_its_lag(tmp_path: Path) -> None:
         assert 495 < datetime.fromisoformat(post["created_at"]).timestamp() - time.time() < 505
 
 
-def test_it_is_hostile_as_told(home: Path, start: Callable[..., Simulator]) -> None:
+def test_it_is_hostile_as_told(home: Path, start: Callable[..., XSimulator]) -> None:
     simulator = start(home, "--hostile", "after:100")
     with pytest.raises(tweepy.TwitterServerError) as error:
         simulator.tweepy.create_tweet(text="it stands")

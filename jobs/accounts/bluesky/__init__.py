@@ -20,9 +20,9 @@ from jobs.accounts.bluesky.session import NotSignedIn, Session, Sessions
 from mynah import bot as bot_file
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
+from mynah.failed_request import short
 from mynah.rules import Rejection
 from mynah.settings import Settings
-from mynah.x_client import short
 
 NUMBERS = {"likeCount": "likes", "repostCount": "reposts", "replyCount": "replies", "quoteCount": "quotes"}
 VIEW_TIMEOUT = 5.0  # seconds: likes are worth no long wait

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from mynah.x_client import brief, short
+from mynah.failed_request import brief, short
 
 TIMEOUT = httpx.Timeout(30, connect=10)  # seconds
 

@@ -68,20 +68,14 @@ class Sessions:
             if (session := self._usable(kept, stale)) is not None:
                 return session
             with sessions.alone(connection, self._server, self._handle) as kept:
-                # Another may have renewed it meanwhile.
-                found: Session | Kept | NotSignedIn
-                found = self._usable(kept, stale) or self._renewed(http, kept) or self._signed_in(http, kept)
-                if isinstance(found, Kept):
-                    sessions.keep(connection, self._server, self._handle, found)
-        if isinstance(found, NotSignedIn):
-            raise found
-        if isinstance(found, Session):
-            return found
-        if found.session is None:
+                if (session := self._usable(kept, stale)) is not None:  # another has renewed it meanwhile
+                    return session
+                found = self._renewed(http, kept) or self._signed_in(http, kept)
+                sessions.keep(connection, self._server, self._handle, found)
+        session = self._opened(found)
+        if session is None:
             raise NotSignedIn(str(found.refused), found.refused_until)
-        opened = self._opened(found)
-        assert opened  # noqa: S101 — sealed just now
-        return opened
+        return session
 
     def _usable(self, kept: Kept, stale: Session | None) -> Session | None:
         session = self._opened(kept)
@@ -93,8 +87,11 @@ class Sessions:
         data = self._seal.open(kept.session) if kept.session else None
         return Session(**json.loads(data)) if data else None
 
-    def _renewed(self, http: httpx.Client, kept: Kept) -> Kept | NotSignedIn | None:
-        """A new session for the kept one; None where that is over, so that the password is needed."""
+    def _renewed(self, http: httpx.Client, kept: Kept) -> Kept | None:
+        """A new session for the kept one; None where that is over, so that the password is needed.
+
+        Raises NotSignedIn where the server does not say.
+        """
         session = self._opened(kept)
         if session is None:
             return None
@@ -103,13 +100,16 @@ class Sessions:
             return new
         if answer.status in (400, 401):  # ExpiredToken, InvalidToken
             return None
-        return self._unavailable(answer)
+        raise self._unavailable(answer)
 
-    def _signed_in(self, http: httpx.Client, kept: Kept) -> Kept | NotSignedIn:
-        """A session for the password, or why there is none."""
+    def _signed_in(self, http: httpx.Client, kept: Kept) -> Kept:
+        """A session for the password, or why the server refuses one.
+
+        Raises NotSignedIn where it does not say, and where it is not asked because it refused one before.
+        """
         asked_of_us = kept.refused_token in (None, self._seal.token)  # not where another password was refused
         if asked_of_us and kept.refused_until and kept.refused_until > datetime.now(UTC):
-            return NotSignedIn(str(kept.refused), kept.refused_until)
+            raise NotSignedIn(str(kept.refused), kept.refused_until)
         url = f"{self._server}/xrpc/{SERVER}.createSession"
         answer = call(http, url, None, {"identifier": self._handle, "password": self._password})
         if answer.status == 200 and (new := self._session(answer)):
@@ -121,7 +121,7 @@ class Sessions:
         if answer.status == 429:
             why = f"{self._server} takes no more sign-ins of {self._handle} for now ({answer.words})"
             return Kept(None, why, None, answer.until or datetime.now(UTC) + BUSY)
-        return self._unavailable(answer)
+        raise self._unavailable(answer)
 
     def _session(self, answer: Answer) -> Kept | None:
         """What an answer with a session holds, sealed; None where it holds none."""

@@ -18,10 +18,10 @@ from jobs.accounts.mastodon.text import plain, same_text
 from mynah import bot as bot_file
 from mynah.database.posts import Post
 from mynah.errors import MynahError, UsageError
+from mynah.failed_request import brief, never_sent, short
 from mynah.lengths import MASTODON_LINK, MASTODON_MAX, mastodon_length
 from mynah.rules import Rejection
 from mynah.settings import Settings
-from mynah.x_client import brief, never_sent, short
 
 if TYPE_CHECKING:  # both are imported when the account is first used
     import mastodon
