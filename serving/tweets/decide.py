@@ -76,7 +76,7 @@ def decide_routes(bots: Mapping[str, Bot], connect: Connect, key: str) -> APIRou
             link, bot = opened(token)
             with connect() as connection, connection.transaction():
                 connection.execute("SELECT set_config('mynah.user', %s, true)", [WHO])
-                why = "a person said no" if state == "rejected" else None
+                why = curation.NO_REASON if state == "rejected" else None
                 curation.decide(bot, connection, [link.tweet], state, why, link.revision)
                 tweet = get_tweet(connection, link.bot, link.tweet)
         except Stale as stale:
@@ -88,7 +88,7 @@ def decide_routes(bots: Mapping[str, Bot], connect: Connect, key: str) -> APIRou
     def refused(error: MynahError, tweet: Tweet | None = None, base: str = "../../") -> HTMLResponse:
         """404 for what is no link, 410 for an old one, 409 where it is too late or may not be."""
         status = {NoLink: 404, Expired: 410}.get(type(error), 409)
-        says = str(error).removesuffix(": look at it again").partition("; mend it")[0]
+        says = curation.briefly(error)
         return page(status, base, tweet=tweet, says=says[:1].upper() + says[1:] + ".")
 
     def page(status: int, base: str, **shown: object) -> HTMLResponse:
