@@ -8,14 +8,12 @@ It works without JavaScript and without cookies. What a link is, mynah.links say
 """
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader
 
 from mynah import curation
 from mynah.bot import Bot
@@ -25,7 +23,7 @@ from mynah.errors import MynahError
 from mynah.links import Expired, Link, NoLink, read
 from mynah.tweet import weight
 from serving.tweets.desk import Connect
-from serving.tweets.page import CSP, FOLDER
+from serving.tweets.page import CSP, environment
 
 WHO = "a link in an alert"  # decides, as the history has it
 HEADERS = {
@@ -40,8 +38,7 @@ HEADERS = {
 def decide_routes(bots: Mapping[str, Bot], connect: Connect, key: str) -> APIRouter:
     """The routes, for links that are signed with `key`."""
     router = APIRouter(include_in_schema=False)
-    templates = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, auto_reload=False)
-    version = hashlib.sha256((FOLDER / "play.css").read_bytes()).hexdigest()[:8]
+    template = environment().get_template("decide.html")
 
     @router.get("/decide/{token}")
     async def look(token: str) -> HTMLResponse:
@@ -92,7 +89,6 @@ def decide_routes(bots: Mapping[str, Bot], connect: Connect, key: str) -> APIRou
         return page(status, base, tweet=tweet, says=says[:1].upper() + says[1:] + ".")
 
     def page(status: int, base: str, **shown: object) -> HTMLResponse:
-        html = templates.get_template("decide.html").render(weight=weight, version=version, base=base, **shown)
-        return HTMLResponse(html, status, HEADERS)
+        return HTMLResponse(template.render(weight=weight, base=base, **shown), status, HEADERS)
 
     return router
