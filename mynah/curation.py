@@ -17,6 +17,7 @@ from mynah.rules import may_post
 from mynah.tweet import weight
 
 NAMED = 20  # tweets that are named one by one
+NO_REASON = "a person said no"  # why a tweet was rejected, where nobody says more
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Listing:
     state: str
     tweets: list[Tweet]
     counts: dict[str, int]
-    none: str = "no such tweet"
+    none: str
     """To say where there are none."""
 
     def summary(self) -> str:
@@ -46,12 +47,11 @@ class Decided:
 
     verb: str
     ids: list[int]
-
     left: list[str] = field(default_factory=list)
     """Those that fitted a filter and were not decided on: a line each."""
 
     def summary(self) -> str:
-        ids = f"{', '.join(map(str, self.ids))}" if len(self.ids) <= NAMED else f"{len(self.ids)} texts"
+        ids = ", ".join(map(str, self.ids)) if len(self.ids) <= NAMED else f"{len(self.ids)} texts"
         return "\n".join([f"{self.verb}: {ids or 'none'}", *self.left])
 
 
@@ -171,3 +171,8 @@ def too_late(bot: Bot, tweet: Tweet) -> str:
                 "posted, or reject it"
             )
     return f"tweet {tweet.id} is {tweet.state} now: try again"
+
+
+def briefly(error: MynahError) -> str:
+    """What an error of deciding says, without what to do about it at a command line: for pages."""
+    return str(error).removesuffix(": look at it again").partition("; mend it")[0]

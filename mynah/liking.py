@@ -7,7 +7,6 @@ similarities to each other (its dual form), of one small matrix. numpy is import
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -49,12 +48,12 @@ class Liking:
 
 def learn(texts: Sequence[str], approved: Sequence[bool]) -> Liking | None:
     """Learn from decisions, the newest last; None where there are fewer than LEAST of a kind."""
-    import numpy as np
-
     texts, approved = texts[-NEWEST:], approved[-NEWEST:]
     yes = sum(approved)
     if min(yes, len(approved) - yes) < LEAST:
         return None
+    import numpy as np
+
     features, wanted = _matrix(texts), np.array(approved, float)
     alike = (features @ features.T).astype(float)
     order = np.random.default_rng(0).permutation(len(texts))
@@ -103,50 +102,43 @@ def _matrix(texts: Sequence[str]) -> Any:
     """A row for each text: its runs of letters and words, hashed, then its shape."""
     import numpy as np
 
-    shapes = [_Shape(text).numbers for text in texts]
-    found = np.zeros((len(texts), HASHED + len(shapes[0])), np.float32)
-    for row, (text, shape) in enumerate(zip(texts, shapes, strict=True)):
-        places = list({zlib.crc32(part.encode("utf-8", "surrogatepass")) % HASHED for part in _parts(text)})
-        found[row, places] = 2 / max(1, len(places)) ** 0.5
-        found[row, HASHED:] = shape
-    return found
+    features = np.zeros((len(texts), HASHED + len(_shape("", []))), np.float32)
+    for row, text in enumerate(texts):
+        found = words(text)
+        places = list({zlib.crc32(part.encode("utf-8", "surrogatepass")) % HASHED for part in _parts(text, found)})
+        features[row, places] = 2 / max(1, len(places)) ** 0.5
+        features[row, HASHED:] = _shape(text, found)
+    return features
 
 
-def _parts(text: str) -> list[str]:
-    """Its words, pairs of words, and runs of 3 characters."""
-    found = words(text)
+def _parts(text: str, found: list[str]) -> list[str]:
+    """Its words, which were `found`, pairs of words, and runs of 3 characters."""
     folded = f" {' '.join(text.lower().split())} "
     runs = [folded[place : place + 3] for place in range(len(folded) - 2)]
     return [*runs, *(f"w {word}" for word in found), *(f"p {a} {b}" for a, b in pairwise(found))]
 
 
-@dataclass(frozen=True)
-class _Shape:
+def _shape(text: str, found: list[str]) -> list[float]:
     """How a text looks, as numbers of about 1."""
-
-    text: str
-
-    @cached_property
-    def numbers(self) -> list[float]:
-        text, found = self.text, words(self.text)
-        letters = [character for character in text if character.isalpha()]
-        variety = len(set(found)) / len(found) if found else 0.0
-        twice = sum(1 for a, b in pairwise(found) if a == b)
-        return [
-            *(float(weight(text) >= step) for step in STEPS),
-            *(float(variety < step) for step in (0.7, 0.8, 0.85, 0.9, 0.95, 1)),
-            float(twice > 0),
-            float("?" in text),
-            float(text.rstrip().endswith("?")),
-            float("!" in text),
-            float("…" in text or "..." in text),
-            float(any(mark in text for mark in '"“«„')),
-            float("\n" in text),
-            float(any(map(str.isdigit, text))),
-            float(not text.isascii() and EMOJI.search(text) is not None),
-            float("#" in text),
-            float(bool(urls(text))),
-            float(bool(mentions(text))),
-            3 * sum(map(str.isupper, letters)) / max(1, len(letters)),
-            min(1.0, len(found) / 24),
-        ]
+    heavy = weight(text)
+    letters = [character for character in text if character.isalpha()]
+    variety = len(set(found)) / len(found) if found else 0.0
+    twice = sum(1 for a, b in pairwise(found) if a == b)
+    return [
+        *(float(heavy >= step) for step in STEPS),
+        *(float(variety < step) for step in (0.7, 0.8, 0.85, 0.9, 0.95, 1)),
+        float(twice > 0),
+        float("?" in text),
+        float(text.rstrip().endswith("?")),
+        float("!" in text),
+        float("…" in text or "..." in text),
+        float(any(mark in text for mark in '"“«„')),
+        float("\n" in text),
+        float(any(map(str.isdigit, text))),
+        float(not text.isascii() and EMOJI.search(text) is not None),
+        float("#" in text),
+        float(bool(urls(text))),
+        float(bool(mentions(text))),
+        3 * sum(map(str.isupper, letters)) / max(1, len(letters)),
+        min(1.0, len(found) / 24),
+    ]

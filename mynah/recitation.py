@@ -18,7 +18,7 @@ import json
 import mmap
 import sys
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -88,6 +88,13 @@ def permutations(count: int) -> tuple[tuple[int, int], ...]:
         digest = hashlib.blake2b(number.to_bytes(4, "little"), digest_size=8, person=b"mynah minhash").digest()
         pairs.append((int.from_bytes(digest[:4], "little") | 1, int.from_bytes(digest[4:], "little")))
     return tuple(pairs)
+
+
+@functools.lru_cache(64)
+def minhash(text: str) -> tuple[int, ...]:
+    """The MinHash of a text, BANDS * ROWS values. A candidate's is asked for several times, and takes a millisecond."""
+    hashes = [shingle_hash(shingle) for shingle in shingles(same_text_key(text))]
+    return tuple(min((a * each + b) & 0xFFFFFFFF for each in hashes) for a, b in permutations(BANDS * ROWS))
 
 
 def band_hash(values: Iterable[int]) -> int:
@@ -172,8 +179,7 @@ class Recitation:
 
         0 where none comes near. Of texts that share less than half, not all are found.
         """
-        hashes = [shingle_hash(shingle) for shingle in shingles(same_text_key(text))]
-        values = [min((a * each + b) & 0xFFFFFFFF for each in hashes) for a, b in permutations(BANDS * ROWS)]
+        values = minhash(text)
         signature, signatures = bytes(value & 0xFF for value in values), self._section("signatures", "B")
         best = 0
         for number in set(self._sharing(values)):
@@ -181,7 +187,7 @@ class Recitation:
             best = max(best, sum(map(int.__eq__, signature, other)))
         return best / len(signature)
 
-    def _sharing(self, values: list[int]) -> Iterator[int]:
+    def _sharing(self, values: Sequence[int]) -> Iterator[int]:
         bands, texts = self._section("bands", "I"), self._section("texts", "I")
         for band in range(BANDS):
             wanted, end = band_hash(values[band * ROWS : (band + 1) * ROWS]), (band + 1) * self.texts

@@ -76,8 +76,7 @@ def judge(
     """Judge a cleaned text that a model wrote. "" is an unfinished one.
 
     `near` is the earlier text that comes nearest, where it is known; `accounts` the kinds of account that it is for.
-    Raises UsageError for a language in
-    judge.languages that cannot be told.
+    Raises UsageError for a language in judge.languages that cannot be told.
     """
     found = words(text)
     variety = len(set(found)) / len(found) if found else 0.0

@@ -85,10 +85,11 @@ def undo(bot: Bot, connection: Connection, decision: Decision) -> Tweet:
         tweet = tweets.get_tweet(connection, bot.name, decision.tweet_id)
         if tweet is None:
             raise MynahError(f"tweet {decision.tweet_id} is gone")
-        if (since := _since(connection, bot, decision)) is not None:
-            if since.id == decision.id:
-                raise MynahError(f"that tweet {tweet.id} was {decision} is undone already")
-            raise Stale(tweet, since)
+        last = _last_standing(connection, bot, tweet)
+        if last is None or last.id < decision.id:
+            raise MynahError(f"that tweet {tweet.id} was {decision} is undone already")
+        if last.id > decision.id:
+            raise Stale(tweet, last)
         if tweet.state in ("posting", "posted", "unknown"):
             raise MynahError(too_late(bot, tweet))
         _restore(connection, bot, tweet, decision)
@@ -97,16 +98,13 @@ def undo(bot: Bot, connection: Connection, decision: Decision) -> Tweet:
     return back
 
 
-def _since(connection: Connection, bot: Bot, decision: Decision) -> Decision | None:
-    """The last decision about the tweet that stands, where it is another one; the decision where it does not stand."""
+def _last_standing(connection: Connection, bot: Bot, tweet: Tweet) -> Decision | None:
+    """The last decision about a tweet that was not taken back, whoever made it."""
     with connection.cursor(row_factory=_ROW) as cursor:
-        last = cursor.execute(
+        return cursor.execute(
             f"SELECT * FROM decisions AS d WHERE bot = %s AND tweet_id = %s AND {_STANDS} ORDER BY id DESC LIMIT 1",  # noqa: S608
-            [bot.name, decision.tweet_id],
+            [bot.name, tweet.id],
         ).fetchone()
-    if last is None or last.id < decision.id:
-        return decision
-    return None if last.id == decision.id else last
 
 
 def _restore(connection: Connection, bot: Bot, tweet: Tweet, decision: Decision) -> None:

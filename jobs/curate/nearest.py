@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from mynah.database import queue
 from mynah.database.connection import Connection
 from mynah.database.tweets import Tweet
 from mynah.errors import MynahError
-from mynah.recitation import RUN, Copied, run_hashes, text_hash
+from mynah.recitation import RUN, Copied, run_hashes
 from mynah.scan import scan
 from mynah.settings import Settings
 from mynah.text import WORD, words
@@ -89,15 +89,18 @@ class Corpus:
         """The text that has the longest copied stretch; where nothing is copied, the one with most words in common."""
         longest = max(spans, key=lambda span: span[1] - span[0], default=None)
         stretch = words(text[slice(*longest)]) if longest else []
-        asked = key_words(stretch or words(text))
+        mine = words(text)
+        asked = key_words(stretch or mine)
         if not asked:
             return None
         pattern = re.compile("|".join(map(re.escape, asked)), re.IGNORECASE)
-        found = ((other, alike(text, other) + holds(other, stretch)) for other in _texts(files, pattern))
-        best = max(found, key=lambda pair: pair[1], default=None)
-        if best is None or best[1] < NEAR:
-            return None
-        return Near(best[0], alike(text, best[0]), "the training texts")
+        best, nearest = 0.0, None
+        for other in _texts(files, pattern):
+            theirs = words(other)
+            share = alike(mine, theirs)
+            if (rank := share + holds(theirs, stretch)) > best:
+                best, nearest = rank, Near(other, share, "the training texts")
+        return nearest if best >= NEAR else None
 
 
 def _texts(files: Iterable[str], pattern: re.Pattern[str]) -> Iterator[str]:
@@ -109,19 +112,21 @@ def _texts(files: Iterable[str], pattern: re.Pattern[str]) -> Iterator[str]:
 
 def earlier(connection: Connection, tweet: Tweet) -> Near | None:
     """The text most like this one of those that the bot has posted or is to post; None where none comes near."""
-    asked = key_words(words(tweet.text))
+    mine = words(tweet.text)
+    asked = key_words(mine)
     if not asked:
         return None
-    others = queue.near(connection, tweet, asked, LOOKED_AT)
-    best = max(others, key=lambda other: alike(tweet.text, other.text), default=None)
-    if best is None or (share := alike(tweet.text, best.text)) < NEAR:
-        return None
-    return Near(best.text, share, f"tweet {best.id}, {best.state}")
+    found = [
+        Near(other.text, alike(mine, words(other.text)), f"tweet {other.id}, {other.state}")
+        for other in queue.near(connection, tweet, asked, LOOKED_AT)
+    ]
+    best = max(found, key=lambda near: near.alike, default=None)
+    return best if best and best.alike >= NEAR else None
 
 
 def copied_spans(text: str, copied: Copied) -> tuple[tuple[int, int], ...]:
     """The stretches of a text that stand word for word in the training texts: runs of RUN words and more."""
-    if text_hash(text) in copied.whole:
+    if copied.is_whole(text):
         return ((0, len(text)),)
     places = [found.span() for found in WORD.finditer(text)]
     spans: list[tuple[int, int]] = []
@@ -139,12 +144,12 @@ def key_words(found: list[str]) -> list[str]:
     return sorted(set(found), key=lambda word: (-len(word), word))[:ASKED]
 
 
-def alike(one: str, other: str) -> float:
-    """The share of the two texts' words that both have."""
-    mine, theirs = set(words(one)), set(words(other))
-    return len(mine & theirs) / len(mine | theirs) if mine or theirs else 0.0
+def alike(one: Collection[str], other: Collection[str]) -> float:
+    """The share of two texts' words that both have; one of them has a word at least."""
+    mine, theirs = set(one), set(other)
+    return len(mine & theirs) / len(mine | theirs)
 
 
-def holds(text: str, stretch: list[str]) -> bool:
-    """Whether a text has these words in a row."""
-    return bool(stretch) and f" {' '.join(stretch)} " in f" {' '.join(words(text))} "
+def holds(found: list[str], stretch: list[str]) -> bool:
+    """Whether a text's words have these in a row."""
+    return bool(stretch) and f" {' '.join(stretch)} " in f" {' '.join(found)} "

@@ -28,6 +28,7 @@ from prompt_toolkit.utils import get_cwidth
 from jobs.curate.nearest import Corpus, Near, Origin, earlier
 from jobs.curate.session import Session
 from jobs.curate.wrap import marked
+from mynah.curation import NO_REASON
 from mynah.database.tweets import Tweet
 from mynah.tweet import weight
 
@@ -41,7 +42,6 @@ KEYS = (
     ("?", "keys", "show or hide this"),
     ("q", "quit", "quit; so does Ctrl-C: all you decided is kept"),
 )
-REASON = "a person said no"
 STYLE = Style.from_dict(
     {
         "bar": "reverse",
@@ -256,7 +256,7 @@ class Page:
             return bind
 
         on("a", filter=deciding)(lambda: self.session.decide("approved"))
-        on("r", filter=deciding)(lambda: self.session.decide("rejected", REASON))
+        on("r", filter=deciding)(lambda: self.session.decide("rejected", NO_REASON))
         on("w", filter=deciding)(lambda: self._ask("why", ""))
         on("e", filter=deciding)(lambda: self._ask("edit", self.session.tweet.text if self.session.tweet else ""))
         on("s", filter=deciding)(self.session.skip)
@@ -299,7 +299,7 @@ class Page:
         if self.asks == "why":
             self.field.append_to_history()
             self._leave()
-            self.session.decide("rejected", text or REASON)
+            self.session.decide("rejected", text or NO_REASON)
             return
         tweet = self.session.tweet
         if tweet is None or text == tweet.text:

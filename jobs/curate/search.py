@@ -1,6 +1,5 @@
 """`mynah search`: words in what was scraped and what was generated."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -84,8 +83,7 @@ def _scraped(bot: Bot, bucket: Bucket, asked: Search) -> Iterator[Scraped]:
 
 
 def _having(data: bytes, asked: Search) -> Iterator[Document]:
-    pattern: re.Pattern[str] = asked.longest()
-    return (document for document in scan(pa.BufferReader(data), pattern) if asked.matches(document.text))
+    return (document for document in scan(pa.BufferReader(data), asked.longest()) if asked.matches(document.text))
 
 
 def _stand(tweet: Tweet) -> str:

@@ -1,7 +1,7 @@
 """A person goes through a bot's candidates, one at a time. Every step is in Postgres when it returns: nothing waits."""
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from mynah import curation, rules, undoing
@@ -66,9 +66,9 @@ class Session:
         try:
             curation.decide(self.bot, self.connection, [tweet.id], state, reason, tweet.revision)
         except Stale as stale:
-            self.says = str(stale).removesuffix(": look at it again")
+            self.says = curation.briefly(stale)
         except MynahError as error:
-            self.says = str(error).partition("; mend it")[0]
+            self.says = curation.briefly(error)
             return
         else:
             self.done[state] += 1
@@ -86,28 +86,26 @@ class Session:
             self.tweet, self.says = stale.tweet, str(stale)
             return False
         except MynahError as error:
-            self.says = str(error).partition("; mend it")[0]
+            self.says = curation.briefly(error)
             return False
         self.done["edited"] += 1
         self.says = "edited: now decide"
-        self.tweet = tweets.get_tweet(self.connection, self.bot.name, tweet.id)
         self._keep()
         return True
 
     def doubts(self, text: str, copied: Copied) -> str:
         """What the judge says of an edited text, though a person may pass over it; "" where it is content."""
-        verdict = rules.judge(text, self.bot.judge, copied)
-        binding = rules.may_post(text, self.bot.judge)
-        if binding is not None or verdict.rejection is None:
+        if rules.may_post(text, self.bot.judge):  # which `edit` says
             return ""
-        return f"judged {verdict.score:.2f}: {verdict.rejection.words}"
+        verdict = rules.judge(text, self.bot.judge, copied)
+        return f"judged {verdict.score:.2f}: {verdict.rejection.words}" if verdict.rejection else ""
 
     def skip(self) -> None:
         """Leave what is shown to others, and to oneself at the end."""
         tweet = self._shown()
         self.skipped.append(tweet.id)
         self.says = f"skipped: {queue.shown(tweet.text)}"
-        queue.release(self.connection, self.holder, tweet.id)
+        self._let_go(tweet)
         self.go_on()
 
     def undo(self) -> None:
@@ -152,8 +150,7 @@ class Session:
         tweet = self._shown()
         if not queue.lease(self.connection, tweet.id, self.holder):
             self.says = f"{self.says}; somebody else looks at this text too".lstrip("; ")
-        now = tweets.get_tweet(self.connection, self.bot.name, tweet.id)
-        self.tweet = now or replace(tweet)
+        self.tweet = tweets.get_tweet(self.connection, self.bot.name, tweet.id) or tweet
 
     def _count(self, old: str, new: str) -> None:
         self.counts[old] -= 1

@@ -94,7 +94,7 @@ def curate(
             case "import" | "export":
                 _exchange(action, loaded, connection, what, wanted if narrowed else None, account, as_json)
             case _:
-                why = (reason or "a person said no") if action == "reject" else None
+                why = (reason or curation.NO_REASON) if action == "reject" else None
                 if what:
                     show(curation.decide(loaded, connection, _ids(what), TO[action], why, revision), as_json)
                 else:

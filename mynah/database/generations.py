@@ -103,9 +103,9 @@ def end(connection: Connection, id: int, holder: UUID, best: int, above: float |
         if row is None:
             return None
         approved = 0
-        for rule, chosen, value in (
+        for rule, chosen, most in (
             ("judge.approve_best", "true", best),
-            ("judge.approve_above", "score >= %(above)s", None if above is not None else 0),
+            ("judge.approve_above", "score >= %(above)s::double precision", None),  # none, where that is null
         ):
             cursor.execute("SELECT set_config('mynah.user', %s, true)", [rule])  # who decides
             approved += cursor.execute(
@@ -117,6 +117,6 @@ def end(connection: Connection, id: int, holder: UUID, best: int, above: float |
                     ORDER BY score DESC NULLS LAST, id LIMIT %(most)s
                 )
                 """,  # noqa: S608 — nothing in it comes from outside
-                {"id": id, "above": above, "most": value},
+                {"id": id, "above": above, "most": most},
             ).rowcount
     return row, approved

@@ -4,11 +4,10 @@ Texts that share a band of their MinHash are fetched, and compared shingle by sh
 by whoever looks next; until then a trigger keeps its row empty.
 """
 
-from collections.abc import Sequence
 from itertools import islice
 
 from mynah.database.connection import Connection
-from mynah.recitation import BANDS, ROWS, band_hash, permutations, shingle_hash, shingles
+from mynah.recitation import BANDS, ROWS, band_hash, minhash, shingles
 from mynah.rules import Near
 from mynah.text import same_text_key
 
@@ -60,24 +59,17 @@ def nearest(connection: Connection, text: str) -> Near | None:
         """,
         [bands(text), COMPARED],
     ).fetchall()
-    return nearest_of(text, [Near(id, bot, other, 0.0) for id, bot, other in rows])
-
-
-def nearest_of(text: str, others: Sequence[Near]) -> Near | None:
-    """The nearest of `others`, with how near it is (Jaccard, of shingles)."""
     mine = shingles(same_text_key(text))
     best = None
-    for other in others:
-        theirs = shingles(same_text_key(other.text))
-        shared = len(mine & theirs)
-        similarity = round(shared / (len(mine) + len(theirs) - shared), 3)
+    for id, bot, other in rows:
+        theirs = shingles(same_text_key(other))
+        similarity = round(len(mine & theirs) / len(mine | theirs), 3)
         if best is None or similarity > best.similarity:
-            best = Near(other.id, other.bot, other.text, similarity)
+            best = Near(id, bot, other, similarity)
     return best
 
 
 def bands(text: str) -> list[int]:
     """Of a text's MinHash, BANDS numbers as Postgres' integer has them; one at another place is another number."""
-    hashes = [shingle_hash(shingle) for shingle in shingles(same_text_key(text))]
-    values = iter([min((a * each + b) & 0xFFFFFFFF for each in hashes) for a, b in permutations(BANDS * ROWS)])
+    values = iter(minhash(text))
     return [band_hash((place, *islice(values, ROWS))) - 0x80000000 for place in range(BANDS)]

@@ -15,6 +15,11 @@ BEST_FIRST = "score DESC NULLS LAST, id"
 LEASE = 600.0  # seconds for which a text is one person's, after the last key that they pressed
 FEW = 2000  # texts that have the words: so many are fetched and sorted in milliseconds
 _ROW = rows_of(Tweet)
+# A lease is made, renewed, or taken over once it has run out.
+_UNLESS_ANOTHERS = """
+    ON CONFLICT (tweet_id) DO UPDATE SET holder = EXCLUDED.holder, who = EXCLUDED.who, expires_at = EXCLUDED.expires_at
+    WHERE c.holder = EXCLUDED.holder OR c.expires_at <= clock_timestamp()
+"""
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,7 @@ def next_candidates(
         ), taken AS (
             INSERT INTO curating AS c (tweet_id, holder, expires_at)
             SELECT id, %(holder)s, clock_timestamp() + make_interval(secs => %(lease)s) FROM chosen
-            ON CONFLICT (tweet_id) DO UPDATE
-            SET holder = EXCLUDED.holder, who = EXCLUDED.who, expires_at = EXCLUDED.expires_at
-            WHERE c.holder = EXCLUDED.holder OR c.expires_at <= clock_timestamp()
+            {_UNLESS_ANOTHERS}
             RETURNING tweet_id
         )
         SELECT chosen.*, id IN (SELECT tweet_id FROM taken) AS mine FROM chosen ORDER BY {BEST_FIRST}
@@ -126,13 +129,11 @@ def lease(connection: Connection, id: int, holder: UUID) -> bool:
     """Lease one text, or renew its lease; False where it is before somebody else."""
     return (
         connection.execute(
-            """
+            f"""
             INSERT INTO curating AS c (tweet_id, holder, expires_at)
             VALUES (%(id)s, %(holder)s, clock_timestamp() + make_interval(secs => %(lease)s))
-            ON CONFLICT (tweet_id) DO UPDATE
-            SET holder = EXCLUDED.holder, who = EXCLUDED.who, expires_at = EXCLUDED.expires_at
-            WHERE c.holder = EXCLUDED.holder OR c.expires_at <= clock_timestamp()
-            """,
+            {_UNLESS_ANOTHERS}
+            """,  # noqa: S608 — only our own words
             {"id": id, "holder": holder, "lease": LEASE},
         ).rowcount
         == 1

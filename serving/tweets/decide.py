@@ -8,14 +8,12 @@ It works without JavaScript and without cookies. What a link is, mynah.links say
 """
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader
 
 from mynah import curation
 from mynah.bot import Bot
@@ -25,7 +23,7 @@ from mynah.errors import MynahError
 from mynah.links import Expired, Link, NoLink, read
 from mynah.tweet import weight
 from serving.tweets.desk import Connect
-from serving.tweets.page import CSP, FOLDER
+from serving.tweets.page import CSP, environment
 
 WHO = "a link in an alert"  # decides, as the history has it
 HEADERS = {
@@ -40,8 +38,7 @@ HEADERS = {
 def decide_routes(bots: Mapping[str, Bot], connect: Connect, key: str) -> APIRouter:
     """The routes, for links that are signed with `key`."""
     router = APIRouter(include_in_schema=False)
-    templates = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, auto_reload=False)
-    version = hashlib.sha256((FOLDER / "play.css").read_bytes()).hexdigest()[:8]
+    template = environment().get_template("decide.html")
 
     @router.get("/decide/{token}")
     async def look(token: str) -> HTMLResponse:
@@ -76,7 +73,7 @@ def decide_routes(bots: Mapping[str, Bot], connect: Connect, key: str) -> APIRou
             link, bot = opened(token)
             with connect() as connection, connection.transaction():
                 connection.execute("SELECT set_config('mynah.user', %s, true)", [WHO])
-                why = "a person said no" if state == "rejected" else None
+                why = curation.NO_REASON if state == "rejected" else None
                 curation.decide(bot, connection, [link.tweet], state, why, link.revision)
                 tweet = get_tweet(connection, link.bot, link.tweet)
         except Stale as stale:
@@ -88,11 +85,10 @@ def decide_routes(bots: Mapping[str, Bot], connect: Connect, key: str) -> APIRou
     def refused(error: MynahError, tweet: Tweet | None = None, base: str = "../../") -> HTMLResponse:
         """404 for what is no link, 410 for an old one, 409 where it is too late or may not be."""
         status = {NoLink: 404, Expired: 410}.get(type(error), 409)
-        says = str(error).removesuffix(": look at it again").partition("; mend it")[0]
+        says = curation.briefly(error)
         return page(status, base, tweet=tweet, says=says[:1].upper() + says[1:] + ".")
 
     def page(status: int, base: str, **shown: object) -> HTMLResponse:
-        html = templates.get_template("decide.html").render(weight=weight, version=version, base=base, **shown)
-        return HTMLResponse(html, status, HEADERS)
+        return HTMLResponse(template.render(weight=weight, base=base, **shown), status, HEADERS)
 
     return router

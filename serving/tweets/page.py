@@ -62,15 +62,21 @@ class View:
     error: str = ""
 
 
-def page_routes(desk: Desk, connect: Connect) -> APIRouter:
-    """The page's routes, for the desk's bots."""
-    router = APIRouter(include_in_schema=False)
+def environment() -> Environment:
+    """The templates in FOLDER. `version` stands in the addresses of what they load: a browser takes no old ones."""
     templates = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
+    content = b"".join(file.read_bytes() for file in sorted(FOLDER.iterdir()))
+    templates.globals["version"] = hashlib.sha256(content).hexdigest()[:8]
+    return templates
+
+
+def page_routes(desk: Desk, connect: Connect) -> APIRouter:
+    """The page's routes, for the desk's bots."""
+    router = APIRouter(include_in_schema=False)
+    templates = environment()
     there = sorted(desk.bots)
-    # In the addresses of the style and the scripts, or a browser would take old ones with a new page.
-    version = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(FOLDER.iterdir()))).hexdigest()[:8]
 
     @router.get("/")
     async def root() -> RedirectResponse:
@@ -163,7 +169,6 @@ def page_routes(desk: Desk, connect: Connect) -> APIRouter:
             action=action,
             base=base,
             embedded=embedded,
-            version=version,
         )
         headers = {
             "content-security-policy": CSP.format("*" if embedded else "'none'"),

@@ -63,6 +63,12 @@ def test_it_is_learned_anew_after_some_decisions(decided: Connection) -> None:
     assert (after.rejected, after.decision_id > before.decision_id) == (before.rejected + 10, True)
 
 
+def test_what_is_learned_for_new_texts_alone_leaves_the_others_to_be_ranked(decided: Connection) -> None:
+    assert ranking.liking(decided, "demo")
+    assert rankings.ranking(decided, "demo") is None
+    assert all("liked" in tweet.scores for tweet in listed(decided))
+
+
 def test_only_people_teach_and_what_is_put_back_does_not(connection: Connection) -> None:
     tweets.add_tweets(connection, "demo", [NewTweet(text, "rejected", "short: x") for text in texts(30)])
     tweets.add_tweets(connection, "demo", [NewTweet("One more of them.")])
