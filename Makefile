@@ -46,7 +46,7 @@ demo: $(VENV)/all.stamp
 
 test: $(VENV)/dev.stamp
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest tests -m 'not slow' --ignore tests/cluster
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m 'not slow' --ignore tests/cluster -n logical --maxprocesses 4 --dist loadfile
 
 # What is killed at random moments, and small forms of the storm.
 test-slow: $(VENV)/dev.stamp
