@@ -1,6 +1,7 @@
 """The services of the storm, each at its worst: X and Mastodon as simulators, Bluesky's own server behind a proxy."""
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,7 +99,9 @@ def proxy(server: str) -> Starlette:
 
 
 def _refusal(status: int) -> Response:
-    return JSONResponse({"error": "NotNow", "message": f"{status}"}, status)
+    # As the real server does: else a sign-in is tried again after minutes, when the storm is over.
+    headers = {"ratelimit-reset": f"{time.time() + 2:.0f}"} if status == 429 else None
+    return JSONResponse({"error": "NotNow", "message": f"{status}"}, status, headers)
 
 
 SERVICES = {"x": _x, "mastodon": _mastodon, "bluesky": _bluesky}

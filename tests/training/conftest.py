@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -141,6 +142,7 @@ def s3(s3_server: ThreadedMotoServer, monkeypatch: pytest.MonkeyPatch) -> Bucket
         "AWS_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
+    httpx.post(f"http://{host}:{port}/moto-api/reset").raise_for_status()  # what other tests left in this process
     boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1").create_bucket(Bucket="bots")
     return Bucket("s3://bots/mynah")
 
