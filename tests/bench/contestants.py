@@ -21,6 +21,8 @@ from typing import Any
 
 import psutil
 
+from tests.bench.child import Task, answer_tasks, kept_stdout, peak
+
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 TEMPERATURE, TOP_K = 0.9, 50
 LONGEST = 1024  # tokens of a prompt and its text
@@ -400,24 +402,22 @@ def prepare(folder: Path, also_onnx: bool) -> None:
 
 def main() -> None:
     name, folder = sys.argv[1], Path(sys.argv[2])
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")  # what a library prints goes nowhere
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    answers = kept_stdout()
     contestant = CONTESTANTS[name](folder)
-    print("{}", file=answers, flush=True)
-    for line in sys.stdin:
-        task = json.loads(line)
+
+    def answer(task: Task) -> dict[str, Any]:
         if task["do"] == "likelihood":
             assert isinstance(contestant, Transformers)
-            answer: dict[str, Any] = {"likelihood": contestant.likelihood(task["texts"])}
-        else:
-            answer = measured(contestant, task)
-        print(json.dumps(answer), file=answers, flush=True)
+            return {"likelihood": contestant.likelihood(task["texts"])}
+        return measured(contestant, task)
+
+    answer_tasks(answers, answer)
     if isinstance(contestant, Mynah):
         contestant._running.__exit__(None, None, None)
     os._exit(0)  # some libraries hang as they end
 
 
-def measured(contestant: Contestant, task: dict[str, Any]) -> dict[str, Any]:
+def measured(contestant: Contestant, task: Task) -> dict[str, Any]:
     """Do a task; what was written, the seconds that it took, those of the processor, and the most memory so far."""
     written = Written()
     processes = contestant.processes()
@@ -439,12 +439,6 @@ def measured(contestant: Contestant, task: dict[str, Any]) -> dict[str, Any]:
 
 def cpu(processes: Sequence[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
-
-
-def peak(process: psutil.Process) -> int:
-    """The most memory that a process has had, in bytes."""
-    status = Path(f"/proc/{process.pid}/status").read_text("ascii")
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

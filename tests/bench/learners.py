@@ -17,6 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.bench.child import Task, answer_tasks, kept_stdout, peak
+
 BLOCK, BATCH = 128, 8
 SEED = 0
 
@@ -118,7 +120,7 @@ class TwoWorkers(Learner):
 
     def steps(self, count: int) -> tuple[int, float]:
         assert self._other.stdin
-        self._other.stdin.write(json.dumps({"do": "steps", "of": {"count": count}}) + "\n")
+        self._other.stdin.write(json.dumps({"do": "steps", "count": count}) + "\n")
         self._other.stdin.flush()
         return self._mine.steps(count)
 
@@ -186,34 +188,27 @@ LEARNERS: dict[str, Callable[[Path], Learner]] = {
 }
 
 
-def peak() -> int:
-    """The most memory that this process has had, in bytes."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
-
-
 def main() -> None:
+    import psutil
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     name, folder = sys.argv[1], Path(sys.argv[2])
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")  # what a library prints goes nowhere
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    answers = kept_stdout()
     learner = LEARNERS[name](folder)
-    print("{}", file=answers, flush=True)
-    for line in sys.stdin:
-        task = json.loads(line)
-        if task["do"] == "steps":
-            tokens, seconds = learner.steps(**task["of"])
-            answer = {"tokens": tokens, "seconds": seconds, "bytes": peak()}
-        elif task["do"] == "epoch":
-            assert isinstance(learner, Mynah)
-            tokens, seconds, share = learner.epoch(**task["of"])
-            answer = {"tokens": tokens, "seconds": seconds, "bytes": peak(), "share": share}
-        else:
-            assert isinstance(learner, Mynah)
-            answer = {"dev_loss": learner.dev_loss()}
-        print(json.dumps(answer), file=answers, flush=True)
+
+    def answer(task: Task) -> dict[str, Any]:
+        what = task.pop("do")
+        if what == "steps":
+            tokens, seconds = learner.steps(**task)
+            return {"tokens": tokens, "seconds": seconds, "bytes": peak(psutil.Process())}
+        assert isinstance(learner, Mynah)
+        if what == "epoch":
+            tokens, seconds, share = learner.epoch(**task)
+            return {"tokens": tokens, "seconds": seconds, "bytes": peak(psutil.Process()), "share": share}
+        return {"dev_loss": learner.dev_loss()}
+
+    answer_tasks(answers, answer)
     os._exit(0)
 
 

@@ -10,8 +10,6 @@ import csv
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mynah.progress import duration
+from tests.bench.child import Child
 from tests.bench.speaking import of_gpt2s_shape
 
 ROUNDS = int(os.environ.get("MYNAH_BENCH_ROUNDS", "3"))
@@ -28,41 +27,6 @@ LEARN = int(os.environ.get("MYNAH_BENCH_LEARN", "40"))
 JOKES = os.environ.get("MYNAH_BENCH_JOKES", "")
 EPOCH = float(os.environ.get("MYNAH_BENCH_EPOCH", "1"))
 THREADS = os.environ["OMP_NUM_THREADS"]
-
-
-class Child:
-    """A contestant's process."""
-
-    def __init__(self, name: str, folder: Path, threads: str = THREADS) -> None:
-        command = [sys.executable, "-m", "tests.bench.learners", name, str(folder)]
-        environment = {**os.environ, "OMP_NUM_THREADS": threads}
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        self._read()
-
-    def do(self, what: str, **of: Any) -> dict[str, Any]:
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps({"do": what, "of": of}) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{' '.join(self._process.args[2:4])} ended: run it by hand to see why")  # type: ignore[index]
-        return dict(json.loads(line))
-
-    def end(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(60)
 
 
 def main() -> None:
@@ -109,7 +73,7 @@ def contestants(names: Sequence[str], folder: Path, threads: str = THREADS) -> I
     with ExitStack() as stack:
         children = {}
         for name in names:
-            children[name] = Child(name, folder, threads)
+            children[name] = Child("tests.bench.learners", name, folder, threads)
             stack.callback(children[name].end)
             children[name].do("steps", count=1)  # the first step fills the caches
         yield children
@@ -146,7 +110,7 @@ def quality(folder: Path) -> None:
     """Dev loss at equal tokens: each text by itself, as it is written later."""
     print(f"\ndev loss of SmolLM2-135M after {LEARN} steps of as many tokens (nats per token, each text by itself):")
     for name in ("borders", "no borders", "padded"):
-        child = Child(name, folder)
+        child = Child("tests.bench.learners", name, folder, THREADS)
         before = child.do("dev_loss")["dev_loss"]
         told = child.do("steps", count=LEARN, all_steps=LEARN)
         after = child.do("dev_loss")["dev_loss"]
@@ -159,7 +123,7 @@ def epochs(folder: Path) -> None:
     """The fourth reference system's training: 10 epochs of its jokes, which took its CPU 44 h 36 min."""
     print("\nthe jokes, GPT-2's shape, 124M:")
     for name in ("mynah", "mynah, LoRA"):
-        child = Child(name, folder)
+        child = Child("tests.bench.learners", name, folder, THREADS)
         child.do("steps", count=1)
         told = child.do("epoch", share=EPOCH)
         child.end()

@@ -5,11 +5,8 @@ clients at once; then throughput over concurrency, with a picture. How likely th
 whether they are as good as its own.
 """
 
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mynah.bot import Generate
+from tests.bench.child import Child
 from tests.bench.contestants import CONTESTANTS, prepare
 from training.base_model import load_base
 from training.publish import write_model
@@ -35,35 +33,6 @@ OURS, EXACT = "mynah, by HTTP", "transformers fp32"
 NOT_DRAWN = ("transformers bf16", "OpenVINO as it comes", "mynah, as streams")
 NO_GPT2 = ("llama.cpp Q4_1", "ONNX Runtime int4")  # what has no converter for it that a package brings
 PICTURE = Path("throughput.png")
-
-
-class Child:
-    """A contestant's process."""
-
-    def __init__(self, name: str, folder: Path) -> None:
-        command = [sys.executable, "-m", "tests.bench.contestants", name, str(folder)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        self._read()
-
-    def do(self, what: str, **task: Any) -> dict[str, Any]:
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps({"do": what, **task}) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{' '.join(self._process.args[2:4])} ended: run it by hand to see why")  # type: ignore[index]
-        return dict(json.loads(line))
-
-    def end(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait(60)
 
 
 def main() -> None:
@@ -102,7 +71,7 @@ def contestants(names: Sequence[str] | dict[str, Any], folder: Path) -> Iterator
     with ExitStack() as stack:
         children = {}
         for name in names:
-            children[name] = Child(name, folder)
+            children[name] = Child("tests.bench.contestants", name, folder)
             stack.callback(children[name].end)
             children[name].do("write", prompts=["Warm"], tokens=8)
         yield children
