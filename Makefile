@@ -44,6 +44,7 @@ export OMP_NUM_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
 demo: $(VENV)/all.stamp
 	@$(BIN)/mynah run bots/fortune.yaml
 
+# On several cores, a thread for each; a file's tests stay together, with what they share.
 test: $(VENV)/dev.stamp
 	@$(MAKE) --no-print-directory lint
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m 'not slow' --ignore tests/cluster -n logical --maxprocesses 4 --dist loadfile

@@ -9,6 +9,7 @@ GET /static/…                     its style, its scripts and its icon
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -62,8 +63,12 @@ class View:
     error: str = ""
 
 
+@functools.cache
 def environment() -> Environment:
-    """The templates in FOLDER. `version` stands in the addresses of what they load: a browser takes no old ones."""
+    """The templates in FOLDER, set up once.
+
+    `version` stands in the addresses of what they load: a browser takes no old ones.
+    """
     templates = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
