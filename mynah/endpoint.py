@@ -13,6 +13,7 @@ import httpx
 
 from mynah.errors import MynahError
 from mynah.retry_after import retry_after
+from mynah.text import storable
 
 if TYPE_CHECKING:
     from mynah.bot import Generate
@@ -121,7 +122,7 @@ def completions(
             )
         for text, reason in texts:
             before, stop, _ = text.partition(ask.stop) if ask.stop else (text, "", "")  # not every server knows it
-            yield Completion(_storable(before), bool(stop) or reason == "stop", seed, asked)
+            yield Completion(storable(before), bool(stop) or reason == "stop", seed, asked)
         missing -= len(texts)
 
 
@@ -167,7 +168,7 @@ def _pieces(client: httpx.Client, response: httpx.Response) -> Iterator[tuple[in
         except (ValueError, LookupError, TypeError, AttributeError):
             raise MynahError(f"endpoint {client.base_url} gives no completion: it says {line[:200]}") from None
         for place, text, finish in choices:
-            yield place, _storable(text), finish
+            yield place, storable(text), finish
     # A proxy may cut a stream off as if it had ended.
     raise MynahError(f"endpoint {client.base_url} broke off: its stream has no end")
 
@@ -227,8 +228,3 @@ class _Patience:
 def _says(response: httpx.Response) -> str:
     """An answer in one short line."""
     return f"answers {response.status_code}: {' '.join(response.text.split())[:200] or response.reason_phrase}"
-
-
-def _storable(text: str) -> str:
-    """A text without what Postgres does not carry: surrogates and NUL become U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")

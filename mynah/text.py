@@ -32,6 +32,11 @@ def fold_spaces(text: str, keep_newlines: bool = False) -> str:
     return "\n".join(folded for line in text.splitlines() if (folded := " ".join(line.split())))
 
 
+def storable(text: str) -> str:
+    """A text without what Postgres does not carry: halves of characters (surrogates) and NUL become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
 def words(text: str) -> list[str]:
     """The words of a text, lower-cased."""
     if text.isascii():  # elsewhere the small letter of a capital may be two characters, of which one is none of a word

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from mynah.bot import Bot, Generate
 from mynah.bucket import Bucket
+from mynah.text import storable
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -45,10 +46,7 @@ def write_samples(
         config = generation_config(tokenizer, generate)
         written = model.generate(**asked, generation_config=config, use_cache=True)  # type: ignore[operator]
     texts = tokenizer.batch_decode(written, skip_special_tokens=True)
-    # Postgres keeps no NUL.
-    return [
-        Sample(prompt=prompt, text=text.replace("\0", "\ufffd")) for prompt, text in zip(prompts, texts, strict=True)
-    ]
+    return [Sample(prompt=prompt, text=storable(text)) for prompt, text in zip(prompts, texts, strict=True)]
 
 
 def generation_config(tokenizer: "PreTrainedTokenizerFast", generate: Generate) -> "GenerationConfig":

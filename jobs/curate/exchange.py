@@ -24,6 +24,7 @@ from mynah.database.queue import Filter
 from mynah.database.tweets import Tweet
 from mynah.errors import MynahError, UsageError
 from mynah.rules import may_post
+from mynah.text import storable
 
 COLUMNS = ("id", "text", "state", "reason", "score", "prompt", "model", "created_at", "posted_at", "post_url")
 ALSO = {"tweet": "text", "tweet_timestamp": "posted_at", "tweet_url": "post_url"}
@@ -183,7 +184,7 @@ def _row(bot: Bot, fields: dict[str, Any]) -> Row:
     posted_at, post_url = _given(fields, "posted_at"), _given(fields, "post_url")
     if not text:
         raise ValueError("the text is empty")
-    if "\0" in text or any("\ud800" <= each <= "\udfff" for each in text):
+    if storable(text) != text:
         raise ValueError("the text has a character that Postgres does not keep")
     if bool(posted_at) != bool(post_url):
         raise ValueError("a post has a time and an address: it has only one of them")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mynah.text import count_words, fold_spaces
+from mynah.text import count_words, fold_spaces, storable
 
 MOST_CHARACTERS, MOST_WORDS = 100, 20  # of a prompt
 
@@ -53,7 +53,7 @@ class Wrong(Exception):
 
 def check_characters(field: str, text: str) -> None:
     """Raises Wrong, 400, for what Postgres does not carry: NUL, and halves of characters."""
-    if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+    if storable(text) != text:
         raise Wrong(400, field, "it contains a character that is none")
 
 
